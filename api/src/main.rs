@@ -1,0 +1,3 @@
+//! `sabha`: the one binary.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Load and micro benchmarks of the house.

@@ -1,0 +1,1 @@
+//! Conversations: who is in a room, what they may do, and the LiveKit protocol they say it in.

@@ -1,0 +1,1 @@
+//! What a world is: a seed, a clock, a network, some people.
