@@ -18,7 +18,9 @@
 #![warn(clippy::wildcard_enum_match_arm)]
 
 pub mod command;
+pub mod dtls;
 pub mod event;
 pub mod ids;
 pub mod params;
+pub mod transport;
 pub mod units;

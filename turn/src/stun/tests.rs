@@ -1,0 +1,1 @@
+//! RFC 5769 vectors and the promises of the codec.
