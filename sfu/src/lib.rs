@@ -24,3 +24,4 @@ pub mod ids;
 pub mod params;
 pub mod transport;
 pub mod units;
+pub mod worker;
