@@ -105,7 +105,11 @@ mod tests {
                 400,
                 "participant identity length exceeds limits: max length 256",
             ),
-            (|claims| video(claims).room = "r".repeat(257), 400, "room name length exceeds limits: max length 256"),
+            (
+                |claims| video(claims).room = "r".repeat(257),
+                400,
+                "room name length exceeds limits: max length 256",
+            ),
         ];
         for (lack, status, text) in lacks {
             assert_eq!(check(lack).unwrap_err(), Refusal::new(status, text));

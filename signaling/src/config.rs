@@ -1,6 +1,10 @@
 //! What the operator decides about conversations. The defaults are LiveKit's.
 
-use std::{fmt, sync::Arc, time::{Duration, SystemTime}};
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use crate::{token::Keys, wire::proto};
 
@@ -78,6 +82,9 @@ impl Default for Config {
 
 impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Config").field("node_id", &self.node_id).field("auto_create", &self.auto_create).finish_non_exhaustive()
+        f.debug_struct("Config")
+            .field("node_id", &self.node_id)
+            .field("auto_create", &self.auto_create)
+            .finish_non_exhaustive()
     }
 }

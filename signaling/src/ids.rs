@@ -104,7 +104,8 @@ pub fn sid(prefix: &str, random: &mut Random) -> String {
 /// ICE credentials for a transport of a worker.
 #[must_use]
 pub fn ice_credentials(worker: u16, random: &mut Random) -> sfu::params::IceCredentials {
-    let mut ufrag: String = sfu::params::ufrag_prefix(worker).iter().map(|letter| char::from(*letter)).collect();
+    let mut ufrag: String =
+        sfu::params::ufrag_prefix(worker).iter().map(|letter| char::from(*letter)).collect();
     ufrag.push_str(&random.text(ICE_ALPHABET, UFRAG_LEN));
     sfu::params::IceCredentials { ufrag, pwd: sfu::params::Secret(random.text(ICE_ALPHABET, PWD_LEN)) }
 }
@@ -154,7 +155,6 @@ impl Numbers {
         SubscriptionId(self.next())
     }
 }
-
 
 #[cfg(test)]
 mod tests {

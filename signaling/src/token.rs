@@ -169,7 +169,9 @@ impl<'de> Deserialize<'de> for NumericDate {
         }
         let seconds = number.as_f64().filter(|seconds| (0.0..9.0e15).contains(seconds));
         let seconds = seconds.ok_or_else(|| serde::de::Error::custom("no date"))?;
-        Duration::try_from_secs_f64(seconds).map(|date| Self(date.as_secs())).map_err(serde::de::Error::custom)
+        Duration::try_from_secs_f64(seconds)
+            .map(|date| Self(date.as_secs()))
+            .map_err(serde::de::Error::custom)
     }
 }
 
@@ -201,7 +203,11 @@ impl Claims {
         let key = DecodingKey::from_secret(secret.0.as_bytes());
         let mut claims = jsonwebtoken::decode::<Self>(token, &key, &validation).map_err(|error| {
             use jsonwebtoken::errors::ErrorKind;
-            if *error.kind() == ErrorKind::InvalidSignature { TokenError::Signature } else { TokenError::Malformed }
+            if *error.kind() == ErrorKind::InvalidSignature {
+                TokenError::Signature
+            } else {
+                TokenError::Malformed
+            }
         })?;
         claims.claims.check_times(now)?;
         claims.claims.adopt_id();
@@ -263,7 +269,11 @@ impl VideoGrant {
             can_subscribe: self.can_subscribe.unwrap_or(true),
             can_publish,
             can_publish_data: self.can_publish_data.unwrap_or(can_publish),
-            can_publish_sources: self.can_publish_sources.iter().filter_map(|source| source_of(source)).collect(),
+            can_publish_sources: self
+                .can_publish_sources
+                .iter()
+                .filter_map(|source| source_of(source))
+                .collect(),
             hidden: self.hidden,
             can_update_metadata: self.can_update_own_metadata.unwrap_or(false),
             can_subscribe_metrics: self.can_subscribe_metrics.unwrap_or(false),
@@ -356,7 +366,8 @@ mod tests {
 
     #[test]
     fn an_unknown_key_is_refused() {
-        let token = Claims { key: "nobody".into(), expires: Some(NumericDate(NOW + 9)), ..Default::default() };
+        let token =
+            Claims { key: "nobody".into(), expires: Some(NumericDate(NOW + 9)), ..Default::default() };
 
         let verdict = Claims::verify(&token.sign(&secret()).unwrap(), &keys(), now());
 

@@ -42,7 +42,13 @@ pub enum Place {
 impl Life {
     /// A room as it was asked for; what was not asked for is as the operator decided.
     #[must_use]
-    pub fn new(sid: String, wish: &proto::CreateRoomRequest, config: &Config, now: Instant, wall: SystemTime) -> Self {
+    pub fn new(
+        sid: String,
+        wish: &proto::CreateRoomRequest,
+        config: &Config,
+        now: Instant,
+        wall: SystemTime,
+    ) -> Self {
         let mut life = Self {
             sid,
             name: wish.name.clone(),

@@ -3,6 +3,7 @@
 //! Invariants: nothing is sent to a session before its join; a participant is announced before anything of theirs
 //! is carried; what is gone is never named again.
 
+pub mod farewell;
 mod life;
 mod service;
 
@@ -60,6 +61,19 @@ pub enum Output {
     Media(Command),
     /// The room is over: nothing follows.
     Closed,
+}
+
+/// What is known of a room from outside.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Snapshot {
+    /// As clients see it.
+    pub room: proto::Room,
+    /// All participants, hidden ones too.
+    pub participants: u64,
+    /// Published tracks.
+    pub tracks: u64,
+    /// Tracks forwarded to somebody.
+    pub subscriptions: u64,
 }
 
 /// What a room is made with.
@@ -132,6 +146,15 @@ impl Room {
     fn close(&mut self) {
         self.outputs.push_back(Output::Media(Command::CloseRoom(self.id)));
         self.outputs.push_back(Output::Closed);
+    }
+
+    /// What time it is outside: participants and pongs carry it.
+    pub fn set_wall(&mut self, _wall: SystemTime, _now: Instant) {}
+
+    /// What others may know of the room at any time.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot { room: self.info(), ..Default::default() }
     }
 
     /// The room as the room service sees it.

@@ -171,9 +171,8 @@ fn sdk(name: &str) -> proto::client_info::Sdk {
 
 fn unwrap_request(text: &str) -> Result<proto::JoinRequest, Refusal> {
     use proto::wrapped_join_request::Compression;
-    let wrapped = BASE64
-        .decode(text)
-        .map_err(|_| Refusal::bad_request("cannot base64 decode wrapped join request"))?;
+    let wrapped =
+        BASE64.decode(text).map_err(|_| Refusal::bad_request("cannot base64 decode wrapped join request"))?;
     let wrapped = proto::WrappedJoinRequest::decode(wrapped.as_slice())
         .map_err(|_| Refusal::bad_request("cannot unmarshal wrapped join request"))?;
     let request = match Compression::try_from(wrapped.compression) {
