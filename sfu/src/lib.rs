@@ -21,6 +21,8 @@ pub mod command;
 pub mod dtls;
 pub mod event;
 pub mod ids;
+#[cfg(feature = "io")]
+pub mod io;
 pub mod params;
 pub mod transport;
 pub mod units;
