@@ -17,6 +17,7 @@
 //! - what a peer sends is an error that is counted, never a panic.
 #![warn(clippy::wildcard_enum_match_arm)]
 
+pub mod codec;
 pub mod command;
 pub mod dtls;
 pub mod event;
@@ -24,6 +25,10 @@ pub mod ids;
 #[cfg(feature = "io")]
 pub mod io;
 pub mod params;
+pub mod rtcp;
+pub mod rtp;
+pub mod srtp;
 pub mod transport;
 pub mod units;
+mod wire;
 pub mod worker;
