@@ -17,10 +17,12 @@
 //! - what a peer sends is an error that is counted, never a panic.
 #![warn(clippy::wildcard_enum_match_arm)]
 
+pub mod channels;
 pub mod codec;
 pub mod command;
 pub mod dtls;
 pub mod event;
+pub mod ice;
 pub mod ids;
 #[cfg(feature = "io")]
 pub mod io;
