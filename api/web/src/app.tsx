@@ -93,7 +93,9 @@ function opening(address: Address): Screen {
 function keepToken(address: Address, room: string): string {
   if (address.token === '') return sessionStorage.getItem(TOKENS + room) ?? '';
   sessionStorage.setItem(TOKENS + room, address.token);
-  history.replaceState(null, '', location.href.replace(/#.*$/, ''));
+  const shown = new URL(address.room === '' ? linkTo(room) : location.href);
+  shown.hash = '';
+  history.replaceState(null, '', shown);
   return address.token;
 }
 

@@ -5,6 +5,8 @@ import { explainDevice, explainEnd, explainJoin, PassError } from './words';
 describe('explainJoin', () => {
   it.each([
     [ConnectionError.notAllowed('no', 401), /refused this token/, 'token'],
+    [ConnectionError.notAllowed('requested room does not exist', 404), /no such room/, 'none'],
+    [ConnectionError.websocket('500'), /did not let you in/, 'retry'],
     [ConnectionError.leaveRequest('leave', DisconnectReason.JOIN_FAILURE), /full/, 'retry'],
     [ConnectionError.serverUnreachable('gone'), /cannot be reached/, 'retry'],
     [ConnectionError.timeout('slow'), /do not get through/, 'retry'],

@@ -12,7 +12,7 @@ export interface Problem {
   remedy: 'none' | 'retry' | 'token';
 }
 
-export type Device = 'microphone' | 'camera' | 'screen';
+export type Device = 'microphone' | 'camera' | 'camera and microphone' | 'screen';
 
 /** Why the server did not give a token. */
 export class PassError extends Error {
@@ -28,6 +28,7 @@ export function explainJoin(error: unknown): Problem {
   if (error instanceof PassError) return PASS[error.reason](error.message);
   switch (connectionReason(error)) {
     case ConnectionErrorReason.NotAllowed:
+      if (isMissing(error)) return { title: 'There is no such room', hint: 'Ask for a new link.', remedy: 'none' };
       return {
         title: 'The server refused this token',
         hint: 'It may have expired, or it is for another room. Ask for a new link.',
@@ -38,9 +39,14 @@ export function explainJoin(error: unknown): Problem {
         ? { title: 'This room is full', hint: 'Wait until somebody leaves, then try again.', remedy: 'retry' }
         : { title: 'The server closed the door', hint: explainEnd(leaveContext(error)).title, remedy: 'retry' };
     case ConnectionErrorReason.ServerUnreachable:
-    case ConnectionErrorReason.WebSocket:
     case ConnectionErrorReason.ServiceNotFound:
       return UNREACHABLE;
+    case ConnectionErrorReason.WebSocket:
+      return {
+        title: 'The server did not let you in',
+        hint: 'The room may be full, or your network blocks WebSockets.',
+        remedy: 'retry',
+      };
     case ConnectionErrorReason.Timeout:
       return {
         title: 'The server answers, but sound and pictures do not get through',
@@ -133,6 +139,10 @@ const PASS: Record<PassError['reason'], (message: string) => Problem> = {
 function connectionReason(error: unknown): ConnectionErrorReason | undefined {
   if (nameOf(error) !== 'ConnectionError') return undefined;
   return (error as { reason?: ConnectionErrorReason }).reason;
+}
+
+function isMissing(error: unknown): boolean {
+  return (error as { status?: number }).status === 404;
 }
 
 function leaveContext(error: unknown): DisconnectReason | undefined {

@@ -22,7 +22,7 @@ import { prefs, remember } from '../prefs';
 import { complain, notify } from '../ui/notices';
 import { type Device, type Ending, explainDevice, explainEnd } from '../words';
 import { Chat } from './chat';
-import { type Kind, refreshDevices } from './devices';
+import { type Kind, refreshDevices, requireDevices } from './devices';
 import { type Seat, seatsOf } from './seats';
 
 export interface CallOptions {
@@ -46,6 +46,7 @@ export class Call {
   readonly sharing = signal(false);
   readonly active = signal<Record<Kind, string>>({ audioinput: '', videoinput: '', audiooutput: '' });
   readonly me = computed(() => this.seats.value.find((seat) => seat.isLocal));
+  readonly #voices = new Map<RemoteTrack, HTMLMediaElement>();
   #dirty = false;
 
   constructor(options: CallOptions) {
@@ -72,6 +73,7 @@ export class Call {
 
   /** Publishes what the lobby already captured, so that no device is asked for twice. */
   async publish(tracks: readonly LocalTrack[]): Promise<void> {
+    if (!this.mayPublish.value) return tracks.forEach((track) => track.stop());
     const results = await Promise.allSettled(tracks.map((track) => this.room.localParticipant.publishTrack(track)));
     for (const [index, result] of results.entries()) {
       if (result.status === 'fulfilled') continue;
@@ -82,20 +84,24 @@ export class Call {
   }
 
   async toggleMic(): Promise<void> {
+    if (!this.mayPublish.value) return;
     const enabled = !this.room.localParticipant.isMicrophoneEnabled;
     remember({ mic: enabled });
     await this.#try('microphone', () => this.room.localParticipant.setMicrophoneEnabled(enabled));
   }
 
   async toggleCamera(): Promise<void> {
+    if (!this.mayPublish.value) return;
     const enabled = !this.room.localParticipant.isCameraEnabled;
     remember({ camera: enabled });
     await this.#try('camera', () => this.room.localParticipant.setCameraEnabled(enabled));
   }
 
   async toggleScreen(): Promise<void> {
+    if (!this.mayPublish.value) return;
     const enabled = !this.room.localParticipant.isScreenShareEnabled;
     try {
+      requireDevices();
       await this.room.localParticipant.setScreenShareEnabled(enabled, { audio: true, selfBrowserSurface: 'exclude' });
     } catch (error) {
       // Closing the browser's own picker is a decision, not a failure.
@@ -124,7 +130,7 @@ export class Call {
     for (const event of CHANGES) room.on(event, () => this.#touch());
     room
       .on(RoomEvent.TrackSubscribed, (track) => this.#play(track))
-      .on(RoomEvent.TrackUnsubscribed, (track) => silence(track))
+      .on(RoomEvent.TrackUnsubscribed, (track) => this.#silence(track))
       .on(RoomEvent.AudioPlaybackStatusChanged, () => (this.silenced.value = !room.canPlaybackAudio))
       .on(RoomEvent.SignalReconnecting, () => (this.link.value = 'mending'))
       .on(RoomEvent.Reconnecting, () => (this.link.value = 'mending'))
@@ -139,7 +145,7 @@ export class Call {
   }
 
   #end(reason: DisconnectReason | undefined): void {
-    for (const element of document.querySelectorAll('audio[data-sabha]')) element.remove();
+    for (const track of [...this.#voices.keys()]) this.#silence(track);
     this.ended.value = explainEnd(reason);
   }
 
@@ -147,8 +153,15 @@ export class Call {
   #play(track: RemoteTrack): void {
     if (track.kind !== Track.Kind.Audio) return;
     const element = track.attach();
-    element.dataset['sabha'] = 'voice';
+    this.#voices.set(track, element);
     document.body.append(element);
+  }
+
+  /** The track may already have let go of its element. */
+  #silence(track: RemoteTrack): void {
+    track.detach();
+    this.#voices.get(track)?.remove();
+    this.#voices.delete(track);
   }
 
   #announce(text: string): void {
@@ -181,6 +194,7 @@ export class Call {
 
   async #try(device: Device, action: () => Promise<unknown>): Promise<void> {
     try {
+      requireDevices();
       await action();
       this.#readDevices();
     } catch (error) {
@@ -193,11 +207,6 @@ export class Call {
     const { title, hint } = explainDevice(error, device);
     complain(`${title}. ${hint}`);
   }
-}
-
-function silence(track: RemoteTrack): void {
-  if (track.kind !== Track.Kind.Audio) return;
-  for (const element of track.detach()) element.remove();
 }
 
 function supported(codec: Codec): Codec {

@@ -128,23 +128,21 @@ interface PanelButtonProps {
 
 function PanelButton({ name, label, icon, panel, badge, class: look = '', onPanel }: PanelButtonProps) {
   const open = panel === name;
+  const action = `${open ? 'Close' : 'Open'} ${label}`;
+  const count = badge > 99 ? '99+' : String(badge);
+  const counted = badge > 0 ? `${action}, ${count} ${name === 'chat' ? 'unread' : 'in the call'}` : action;
   return (
     <button
       type="button"
       class={`round-button is-plain ${look} ${open ? 'is-open' : ''}`}
-      aria-label={`${open ? 'Close' : 'Open'} ${label}`}
-      title={withKey(`${open ? 'Close' : 'Open'} ${label}`, name === 'chat' ? 'c' : 'p')}
+      aria-label={counted}
+      title={withKey(action, name === 'chat' ? 'c' : 'p')}
       aria-expanded={open}
       data-testid={`toggle-${name}`}
       onClick={() => onPanel(name)}
     >
       <Icon name={icon} />
-      {badge > 0 && (
-        <span class={`badge ${name === 'chat' ? 'is-new' : ''}`}>
-          {badge > 99 ? '99+' : badge}
-          <span class="sr-only">{name === 'chat' ? ' unread' : ' in the call'}</span>
-        </span>
-      )}
+      {badge > 0 && <span class={`badge ${name === 'chat' ? 'is-new' : ''}`}>{count}</span>}
     </button>
   );
 }

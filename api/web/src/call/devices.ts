@@ -26,6 +26,11 @@ if (typeof navigator !== 'undefined') {
   navigator.mediaDevices?.addEventListener('devicechange', () => void refreshDevices());
 }
 
+/** Browsers hide their devices from pages that are not secure; the library would only throw a TypeError. */
+export function requireDevices(): void {
+  if (!navigator.mediaDevices) throw new DOMException('not a secure context', 'InsecureContextError');
+}
+
 async function list(kind: Kind): Promise<Choice[]> {
   const found = await Room.getLocalDevices(kind, false);
   return found

@@ -21,9 +21,9 @@ export interface Grid {
  * Narrowest and widest picture a tile may have; between them it takes the shape of its cell. Cameras
  * give wide pictures; on an upright phone a face cut out of one is larger than the whole picture.
  */
-const ASPECT_MIN = 1;
+const ASPECT_MIN = 4 / 3;
 const ASPECT_MIN_UPRIGHT = 3 / 4;
-const ASPECT_MIN_ALONE = 9 / 16;
+const ASPECT_MIN_ALONE = 1 / 2;
 const ASPECT_MAX = 16 / 9;
 
 /** Smaller, and a face is a dot. */

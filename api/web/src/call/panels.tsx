@@ -5,7 +5,7 @@ import { clock, hue, initials, linkify, people } from '../text';
 import { Icon } from '../ui/icon';
 import type { Call } from './call';
 import { type Message, TEXT_MAX } from './chat';
-import { Bars, nameOf } from './tile';
+import { Bars } from './tile';
 
 export function ChatPanel({ call, onClose }: { call: Call; onClose: () => void }) {
   const [draft, setDraft] = useState('');
@@ -71,7 +71,7 @@ export function PeoplePanel({ call, onCopy, onClose }: { call: Call; onCopy: () 
         {seats.map((seat) => (
           <li key={seat.sid} class={seat.speaking ? 'is-speaking' : ''} data-testid="person" data-identity={seat.identity}>
             <Face identity={seat.identity} name={seat.name} />
-            <span class="people-name">{nameOf(seat)}</span>
+            <span class="people-name">{seat.isLocal ? `${seat.name} (you)` : seat.name}</span>
             <Bars quality={seat.quality} />
             <span class={seat.mic === 'on' ? '' : 'faint'}>
               <Icon name={seat.mic === 'on' ? 'mic' : 'mic-off'} />

@@ -99,7 +99,7 @@ function Alone({ onCopy }: { onCopy: () => void }) {
       <p>Nobody else is here yet.</p>
       <button type="button" class="button is-primary" onClick={onCopy}>
         <Icon name="link" />
-        Copy the link to invite people
+        Copy invite link
       </button>
     </div>
   );

@@ -15,7 +15,8 @@ interface Props {
 }
 
 export function Tile({ seat, view, pinned, onPin }: Props) {
-  const title = view === 'screen' ? `${nameOf(seat)}: screen` : nameOf(seat);
+  const name = seat.isLocal ? 'You' : seat.name;
+  const title = view === 'screen' ? `${name}: screen` : name;
   const track = view === 'screen' ? seat.screen : seat.camera;
   const isSpeaking = view === 'camera' && seat.speaking;
   return (
@@ -94,10 +95,6 @@ export function Bars({ quality }: { quality: Quality }) {
       <span class="sr-only">{words}</span>
     </span>
   );
-}
-
-export function nameOf(seat: Seat): string {
-  return seat.isLocal ? `${seat.name} (you)` : seat.name;
 }
 
 function fullScreen(event: Event): void {

@@ -114,11 +114,11 @@ export function Lobby({ room, token: given, suggestedName, problem, onJoin, onBa
             />
           </div>
         )}
+        <Trouble problem={problem} testid="join-problem" />
+        <Trouble problem={preview.problem.value} testid="device-problem" />
         <button type="submit" class="button is-primary is-wide" disabled={joining} data-testid="join-button">
           {joining ? 'Joining…' : 'Join'}
         </button>
-        <Trouble problem={problem} testid="join-problem" />
-        <Trouble problem={preview.problem.value} testid="device-problem" />
       </form>
     </main>
   );

@@ -5,7 +5,7 @@
  */
 import { signal } from '@preact/signals';
 import { createLocalTracks, type LocalAudioTrack, type LocalTrack, type LocalVideoTrack, Track, VideoPresets } from 'livekit-client';
-import { type Kind, refreshDevices } from '../call/devices';
+import { type Kind, refreshDevices, requireDevices } from '../call/devices';
 import { prefs, remember } from '../prefs';
 import { explainDevice, type Problem } from '../words';
 
@@ -83,8 +83,7 @@ export class Preview {
   }
 
   async #capture(sources: Source[]): Promise<void> {
-    // Absent on pages that are not secure; the library would only throw a TypeError.
-    if (!navigator.mediaDevices) throw new DOMException('not a secure context', 'InsecureContextError');
+    requireDevices();
     const { audioinput, videoinput } = prefs();
     const tracks = await createLocalTracks({
       audio: sources.includes('mic') && { deviceId: { ideal: audioinput || 'default' } },
@@ -101,7 +100,9 @@ export class Preview {
   }
 
   #fail(error: unknown, sources: Source[]): void {
-    this.problem.value = explainDevice(error, sources.includes('camera') ? 'camera' : 'microphone');
+    const [first] = sources;
+    const device = sources.length > 1 ? 'camera and microphone' : first === 'camera' ? 'camera' : 'microphone';
+    this.problem.value = explainDevice(error, device);
   }
 }
 
