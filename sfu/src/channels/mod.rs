@@ -7,6 +7,8 @@
 
 mod association;
 mod dcep;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -344,6 +346,3 @@ fn apply(stream: &mut Stream<'_>, open: &Open) {
     // It fails only when the stream is gone, and then it does not matter.
     let _ = stream.set_reliability_params(unordered, kind, value);
 }
-
-#[cfg(test)]
-mod tests;

@@ -4,11 +4,14 @@
 //!
 //! Invariants:
 //! - it is fed by [`Server`]'s owner only with datagrams of an address that passed ICE;
-//! - it ends in keys for AES-GCM with every client that offers it (see [`version`]).
+//! - it ends in keys for AES-GCM with every client that offers it (`version` says how).
 
 mod certificate;
 mod hello;
+mod library;
 mod server;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 mod version;
 
 use std::{fmt, time::Instant};
@@ -19,7 +22,7 @@ pub use server::Server;
 
 use crate::{params::Fingerprint, srtp::KeyingMaterial};
 
-/// One DTLS association. After every call that changes it, poll until there is nothing left.
+/// One side of a DTLS association. After every call that changes it, poll until there is nothing left.
 pub trait Dtls: fmt::Debug + Send {
     /// Reads a datagram.
     fn handle(&mut self, datagram: &[u8], now: Instant) -> Result<(), DtlsError>;
@@ -36,13 +39,13 @@ pub trait Dtls: fmt::Debug + Send {
 /// What an association wants done, or tells.
 #[derive(Debug)]
 pub enum DtlsOutput {
-    /// A datagram for the client.
+    /// A datagram for the other side.
     Datagram(Vec<u8>),
-    /// The handshake is done. Whether it was the right client is for the caller to say.
+    /// The handshake is done. Whether it was with the right one is for the caller to say.
     Connected(Established),
-    /// Application data from the client.
+    /// Application data from the other side.
     Data(Vec<u8>),
-    /// The client said good-bye.
+    /// The other side said good-bye.
     Closed,
 }
 
@@ -51,7 +54,7 @@ pub enum DtlsOutput {
 pub struct Established {
     /// Keys and profile of SRTP.
     pub keying: KeyingMaterial,
-    /// The certificate the client showed.
+    /// The certificate the other side showed.
     pub peer: Fingerprint,
 }
 
@@ -61,11 +64,11 @@ pub enum DtlsError {
     /// The library gave up.
     #[error(transparent)]
     Library(#[from] dimpl::Error),
-    /// The client did not offer SRTP, or no profile that we know (RFC 5764 §4.1).
+    /// The two sides have no SRTP profile in common (RFC 5764 §4.1).
     #[error("no srtp profile in common")]
     NoSrtp,
-    /// The client showed no certificate.
-    #[error("no client certificate")]
+    /// The other side showed no certificate.
+    #[error("no certificate was shown")]
     NoCertificate,
     /// The first flight is not a ClientHello.
     #[error(transparent)]

@@ -12,7 +12,6 @@ use crate::params::{Protocol, Secret};
 
 const OLD: &str = "old password of twenty-two";
 const NEW: &str = "new password of twenty-two";
-const NOMINATES: bool = true;
 
 #[test]
 fn a_signed_check_is_answered_with_the_address_it_came_from() {
@@ -137,12 +136,12 @@ fn what_came_before_the_description_from_somebody_else_is_forgotten() {
 #[test]
 fn before_a_nomination_the_latest_check_wins() {
     let mut world = World::new();
-    world.hear(1, !NOMINATES);
-    world.hear(2, !NOMINATES);
+    world.hear(1, Nominates::No);
+    world.hear(2, Nominates::No);
     assert_eq!(world.agent.selected(), Some(remote(2)));
 
-    world.hear(1, NOMINATES);
-    world.hear(2, !NOMINATES);
+    world.hear(1, Nominates::Yes);
+    world.hear(2, Nominates::No);
 
     assert_eq!(world.agent.selected(), Some(remote(1)), "a nomination is worth more than a check");
 }
@@ -150,8 +149,8 @@ fn before_a_nomination_the_latest_check_wins() {
 #[test]
 fn the_last_nomination_wins() {
     let mut world = World::new();
-    world.hear(1, NOMINATES);
-    world.hear(2, NOMINATES);
+    world.hear(1, Nominates::Yes);
+    world.hear(2, Nominates::Yes);
 
     assert_eq!(world.agent.selected(), Some(remote(2)));
 }
@@ -159,14 +158,14 @@ fn the_last_nomination_wins() {
 #[test]
 fn a_client_that_nominates_two_paths_in_turn_ends_up_on_one() {
     let mut world = World::new();
-    world.hear(1, NOMINATES);
-    world.hear(2, NOMINATES);
+    world.hear(1, Nominates::Yes);
+    world.hear(2, Nominates::Yes);
     let mut moves = 0;
     let mut last = world.agent.selected();
 
     for turn in 0..600 {
         world.pass(Duration::from_millis(100));
-        world.hear(1 + turn % 2, NOMINATES);
+        world.hear(1 + turn % 2, Nominates::Yes);
         moves += u32::from(world.agent.selected() != last);
         last = world.agent.selected();
     }
@@ -177,15 +176,15 @@ fn a_client_that_nominates_two_paths_in_turn_ends_up_on_one() {
 #[test]
 fn of_two_paths_nominated_in_turn_the_one_of_higher_priority_is_used() {
     let mut world = World::new();
-    world.hear_with_priority(1, NOMINATES, 200);
-    world.hear_with_priority(2, NOMINATES, 100);
+    world.hear_with_priority(1, Nominates::Yes, 200);
+    world.hear_with_priority(2, Nominates::Yes, 100);
 
     for _ in 0..50 {
         world.pass(Duration::from_millis(50));
-        world.hear_with_priority(1, NOMINATES, 200);
+        world.hear_with_priority(1, Nominates::Yes, 200);
         assert_eq!(world.agent.selected(), Some(remote(1)));
         world.pass(Duration::from_millis(50));
-        world.hear_with_priority(2, NOMINATES, 100);
+        world.hear_with_priority(2, Nominates::Yes, 100);
         assert_eq!(world.agent.selected(), Some(remote(1)));
     }
 }
@@ -193,12 +192,12 @@ fn of_two_paths_nominated_in_turn_the_one_of_higher_priority_is_used() {
 #[test]
 fn a_client_may_go_back_to_a_path_once_it_nominates_it_alone() {
     let mut world = World::new();
-    world.hear(1, NOMINATES);
-    world.hear(2, NOMINATES);
+    world.hear(1, Nominates::Yes);
+    world.hear(2, Nominates::Yes);
 
     for _ in 0..8 {
         world.pass(Duration::from_millis(480));
-        world.hear(1, NOMINATES);
+        world.hear(1, Nominates::Yes);
     }
 
     assert_eq!(world.agent.selected(), Some(remote(1)));
@@ -207,10 +206,10 @@ fn a_client_may_go_back_to_a_path_once_it_nominates_it_alone() {
 #[test]
 fn a_new_address_of_a_client_takes_over_at_once_when_nominated() {
     let mut world = World::new();
-    world.hear(1, NOMINATES);
+    world.hear(1, Nominates::Yes);
     world.pass(Duration::from_millis(300));
 
-    world.hear(2, NOMINATES);
+    world.hear(2, Nominates::Yes);
 
     assert_eq!(world.agent.selected(), Some(remote(2)));
 }
@@ -218,13 +217,13 @@ fn a_new_address_of_a_client_takes_over_at_once_when_nominated() {
 #[test]
 fn a_new_address_takes_over_without_nomination_when_the_old_one_is_silent() {
     let mut world = World::new();
-    world.hear(1, NOMINATES);
+    world.hear(1, Nominates::Yes);
     world.pass(Duration::from_millis(2_500));
-    world.hear(2, !NOMINATES);
+    world.hear(2, Nominates::No);
     assert_eq!(world.agent.selected(), Some(remote(1)), "libwebrtc checks stable paths every 2.5 s");
 
     world.pass(Duration::from_millis(600));
-    world.hear(2, !NOMINATES);
+    world.hear(2, Nominates::No);
 
     assert_eq!(world.agent.selected(), Some(remote(2)));
 }
@@ -232,11 +231,11 @@ fn a_new_address_takes_over_without_nomination_when_the_old_one_is_silent() {
 #[test]
 fn the_age_of_consent_is_that_of_the_path_in_use() {
     let mut world = World::new();
-    world.hear(1, NOMINATES);
+    world.hear(1, Nominates::Yes);
     let heard = world.now;
     world.pass(Duration::from_secs(1));
 
-    world.hear(2, !NOMINATES);
+    world.hear(2, Nominates::No);
 
     assert_eq!(world.agent.heard(), Some(heard));
 }
@@ -244,7 +243,7 @@ fn the_age_of_consent_is_that_of_the_path_in_use() {
 #[test]
 fn a_restart_keeps_the_old_path_until_the_client_nominates_anew() {
     let mut world = World::new();
-    world.hear(1, NOMINATES);
+    world.hear(1, Nominates::Yes);
     world.restart();
     assert_eq!(world.agent.selected(), Some(remote(1)));
     world.pass(Duration::from_millis(100));
@@ -261,7 +260,7 @@ fn a_restart_keeps_the_old_path_until_the_client_nominates_anew() {
 #[test]
 fn old_credentials_are_refused_five_seconds_after_a_restart() {
     let mut world = World::new();
-    world.hear(1, NOMINATES);
+    world.hear(1, Nominates::Yes);
     world.restart();
 
     world.pass(Duration::from_millis(4_999));
@@ -275,7 +274,7 @@ fn old_credentials_are_refused_five_seconds_after_a_restart() {
 #[test]
 fn a_client_that_learns_of_a_restart_late_is_heard_meanwhile() {
     let mut world = World::new();
-    world.hear(1, NOMINATES);
+    world.hear(1, Nominates::Yes);
 
     world.agent.set_remote(&credentials("theirs2", "irrelevant"));
     assert!(matches!(world.check(1, Check::signed("ours:theirs", OLD)), Reply::Accepted(_)));
@@ -304,10 +303,10 @@ fn fifty_restarts_leave_one_path() {
 #[test]
 fn a_client_with_many_addresses_is_remembered_within_limits() {
     let mut world = World::new();
-    world.hear(1, NOMINATES);
+    world.hear(1, Nominates::Yes);
 
     for port in 2..1_000 {
-        world.hear(port, !NOMINATES);
+        world.hear(port, Nominates::No);
     }
 
     assert_eq!(world.agent.selected(), Some(remote(1)));
@@ -318,11 +317,17 @@ fn a_client_with_many_addresses_is_remembered_within_limits() {
 #[test]
 fn an_address_that_was_silent_for_long_is_not_known_any_more() {
     let mut world = World::new();
-    world.hear(1, NOMINATES);
+    world.hear(1, Nominates::Yes);
 
     world.pass(Duration::from_secs(30));
 
     assert!(!world.agent.knows(remote(1), world.now));
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Nominates {
+    Yes,
+    No,
 }
 
 /// One agent, whose client is `ours:theirs`.
@@ -404,11 +409,12 @@ impl World {
         self.agent.restart(credentials("new", NEW), self.now);
     }
 
-    fn hear(&mut self, port: u16, nominates: bool) {
+    fn hear(&mut self, port: u16, nominates: Nominates) {
         self.hear_with_priority(port, nominates, 100);
     }
 
-    fn hear_with_priority(&mut self, port: u16, nominates: bool, priority: u32) {
+    fn hear_with_priority(&mut self, port: u16, nominates: Nominates, priority: u32) {
+        let nominates = nominates == Nominates::Yes;
         let check = Check { nominates, priority, ..Check::signed("ours:theirs", OLD) };
         assert!(matches!(self.check(port, check), Reply::Accepted(_)));
     }

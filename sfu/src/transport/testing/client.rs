@@ -3,33 +3,22 @@
 use std::{
     collections::VecDeque,
     net::SocketAddr,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
-use sctp_proto::PayloadProtocolIdentifier as Ppid;
 use turn::stun::{Builder, Class, IntegrityKey, Message, Method, TransactionId};
 
-use super::{
-    Rng,
-    sctp::{Sctp, SctpEvent},
-};
+use super::Rng;
 use crate::{
+    channels::testing::{self as channels, Ids, Kind},
+    dtls::{
+        Dtls, DtlsOutput, Established,
+        testing::{self as dtls, ClientVersion},
+    },
     params::{Channel, Fingerprint, IceCredentials, Protocol, Remote, RemoteParameters, Secret, SrtpProfile},
-    srtp::{KeyingMaterial, Srtp},
+    srtp::Srtp,
 };
-
-/// Which DTLS the client speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DtlsVersion {
-    /// 1.2 only.
-    V1_2,
-    /// 1.3 only.
-    V1_3,
-    /// Offers both.
-    Both,
-}
 
 /// What kind of client it is.
 #[derive(Clone, Debug)]
@@ -39,13 +28,13 @@ pub struct ClientConfig {
     /// Our credentials, as our description tells them.
     pub server: IceCredentials,
     /// Its DTLS.
-    pub dtls: DtlsVersion,
+    pub dtls: ClientVersion,
     /// The longest datagram of its handshake: a small one makes it send its ClientHello in pieces.
     pub dtls_mtu: usize,
-    /// The channels it opens; those of [`crate::params::ChannelSetup::Negotiated`] are not asked for.
+    /// The channels it opens.
     pub channels: Vec<Channel>,
-    /// Whether its channels have fixed ids.
-    pub negotiated: bool,
+    /// Where they are.
+    pub ids: Ids,
 }
 
 impl ClientConfig {
@@ -55,10 +44,10 @@ impl ClientConfig {
         Self {
             address: SocketAddr::from(([198, 51, 100, 7], 50_000)),
             server: server.clone(),
-            dtls: DtlsVersion::V1_2,
+            dtls: ClientVersion::V1_2,
             dtls_mtu: 1200,
             channels: Vec::new(),
-            negotiated: false,
+            ids: Ids::InBand,
         }
     }
 }
@@ -88,13 +77,10 @@ const CHECK_INTERVAL: Duration = Duration::from_millis(480);
 pub struct Client {
     config: ClientConfig,
     local: IceCredentials,
-    fingerprint: Fingerprint,
-    dtls: dimpl::Dtls,
-    dtls_deadline: Option<Instant>,
-    peer: Option<Fingerprint>,
+    dtls: dtls::Client,
+    dtls_begun: bool,
     srtp: Option<Srtp>,
-    sctp: Option<Sctp>,
-    started: bool,
+    channels: Option<channels::Client>,
     next_check: Option<Instant>,
     rng: Rng,
     outputs: VecDeque<Vec<u8>>,
@@ -106,34 +92,16 @@ impl Client {
     /// A client that begins to check at once.
     #[must_use]
     pub fn new(config: ClientConfig, seed: u64, now: Instant) -> Self {
-        let certificate = dimpl::certificate::generate_self_signed_certificate().expect("a certificate");
-        let fingerprint = fingerprint(&certificate.certificate);
-        let dtls_config = dimpl::Config::builder()
-            .mtu(config.dtls_mtu)
-            .flight_start_rto(Duration::from_millis(100))
-            .flight_retries(8)
-            .dangerously_set_rng_seed(seed)
-            .build()
-            .expect("a configuration");
-        let dtls_config = Arc::new(dtls_config);
-        let mut dtls = match config.dtls {
-            DtlsVersion::V1_2 => dimpl::Dtls::new_12(dtls_config, certificate, now),
-            DtlsVersion::V1_3 => dimpl::Dtls::new_13(dtls_config, certificate, now),
-            DtlsVersion::Both => dimpl::Dtls::new_auto(dtls_config, certificate, now),
-        };
-        dtls.set_active(true);
+        let dtls = dtls::Client::new(config.dtls, config.dtls_mtu, seed, now);
         let mut rng = Rng::new(seed);
         let local = credentials(&mut rng);
         Self {
             config,
             local,
-            fingerprint,
             dtls,
-            dtls_deadline: None,
-            peer: None,
+            dtls_begun: false,
             srtp: None,
-            sctp: None,
-            started: false,
+            channels: None,
             next_check: Some(now),
             rng,
             outputs: VecDeque::new(),
@@ -144,7 +112,7 @@ impl Client {
     /// What its description says.
     #[must_use]
     pub fn parameters(&self) -> RemoteParameters {
-        RemoteParameters { ice: self.local.clone(), fingerprint: self.fingerprint }
+        RemoteParameters { ice: self.local.clone(), fingerprint: self.dtls.fingerprint() }
     }
 
     /// Whether DTLS is done.
@@ -183,7 +151,7 @@ impl Client {
 
     /// A check as it would send it now.
     pub fn check(&mut self) -> Vec<u8> {
-        let tiebreaker = self.rng.next();
+        let tiebreaker = self.rng.draw();
         self.check_with(|builder| builder.ice_controlling(tiebreaker).use_candidate())
     }
 
@@ -193,7 +161,7 @@ impl Client {
         let username = format!("{}:{}", self.config.server.ufrag, self.local.ufrag);
         let mut id = [0; 12];
         for byte in &mut id {
-            *byte = self.rng.next().to_le_bytes()[0];
+            *byte = self.rng.draw().to_le_bytes()[0];
         }
         let mut buffer = [0; 1500];
         let builder = Builder::new(Class::Request, Method::BINDING, TransactionId(id), &mut buffer)
@@ -205,32 +173,27 @@ impl Client {
 
     /// Sends a message; tells whether the channel is open.
     pub fn send(&mut self, channel: &Channel, message: &Bytes, now: Instant) -> bool {
-        let ppid = if message.is_empty() { Ppid::BinaryEmpty } else { Ppid::Binary };
-        let message = if message.is_empty() { Bytes::from_static(&[0]) } else { message.clone() };
-        let sent = self.sctp.as_mut().is_some_and(|sctp| sctp.send(channel, &message, ppid));
+        self.send_as(channel, message, Kind::Binary, now)
+    }
+
+    /// Sends a message as text or bytes; tells whether the channel is open.
+    pub fn send_as(&mut self, channel: &Channel, message: &Bytes, kind: Kind, now: Instant) -> bool {
+        let sent = self.channels.as_mut().is_some_and(|channels| channels.send(channel, message, kind));
         self.carry(now);
         sent
     }
 
-    /// Sends text.
-    pub fn send_text(&mut self, channel: &Channel, text: &'static str, now: Instant) -> bool {
-        let message = Bytes::from_static(text.as_bytes());
-        let sent = self.sctp.as_mut().is_some_and(|sctp| sctp.send(channel, &message, Ppid::String));
-        self.carry(now);
-        sent
-    }
-
-    /// Writes on any stream, as nobody should.
-    pub fn send_raw(&mut self, stream: u16, message: &Bytes, ppid: Ppid, now: Instant) -> bool {
-        let sent = self.sctp.as_mut().is_some_and(|sctp| sctp.send_raw(stream, message, ppid));
+    /// Writes on any stream, whether it is a channel or not.
+    pub fn send_raw(&mut self, stream: u16, message: &Bytes, kind: Kind, now: Instant) -> bool {
+        let sent = self.channels.as_mut().is_some_and(|channels| channels.send_raw(stream, message, kind));
         self.carry(now);
         sent
     }
 
     /// Closes a channel.
     pub fn close_channel(&mut self, channel: &Channel, now: Instant) {
-        if let Some(sctp) = &mut self.sctp {
-            sctp.close(channel);
+        if let Some(channels) = &mut self.channels {
+            channels.close(channel);
         }
         self.carry(now);
     }
@@ -246,8 +209,7 @@ impl Client {
         if let Ok(message) = Message::parse(datagram) {
             return self.handle_stun(&message, now);
         }
-        self.dtls.handle_timeout(now).expect("dtls goes on");
-        self.dtls.handle_packet(datagram).expect("dtls goes on");
+        self.dtls.handle(datagram, now).expect("dtls goes on");
         self.carry(now);
     }
 
@@ -258,13 +220,13 @@ impl Client {
             let check = self.check();
             self.outputs.push_back(check);
         }
-        if !self.started {
+        if !self.dtls_begun {
             return;
         }
         // A client whose server is gone fails here; the test sees that nothing comes.
-        let _ = self.dtls.handle_timeout(now);
-        if let Some(sctp) = &mut self.sctp {
-            sctp.tick(now);
+        let _ = self.dtls.tick(now);
+        if let Some(channels) = &mut self.channels {
+            channels.tick(now);
         }
         self.carry(now);
     }
@@ -272,8 +234,9 @@ impl Client {
     /// When something is due.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        let sctp = self.sctp.as_ref().and_then(Sctp::deadline);
-        [self.next_check, self.dtls_deadline.filter(|_| self.started), sctp].into_iter().flatten().min()
+        let dtls = self.dtls.deadline().filter(|_| self.dtls_begun);
+        let channels = self.channels.as_ref().and_then(channels::Client::deadline);
+        [self.next_check, dtls, channels].into_iter().flatten().min()
     }
 
     /// The next datagram to send.
@@ -294,9 +257,9 @@ impl Client {
         match message.class() {
             Class::Success if message.xor_mapped_address() == Some(self.config.address) => {
                 self.events.push_back(ClientEvent::CheckAnswered);
-                if !self.started {
-                    self.started = true;
-                    self.dtls.handle_timeout(now).expect("dtls begins");
+                if !self.dtls_begun {
+                    self.dtls_begun = true;
+                    self.dtls.tick(now).expect("dtls begins");
                     self.carry(now);
                 }
             }
@@ -311,20 +274,22 @@ impl Client {
     fn carry(&mut self, now: Instant) {
         loop {
             self.drain_dtls(now);
-            let Some(sctp) = &mut self.sctp else { return };
-            while let Some(event) = sctp.events.pop_front() {
+            let Some(channels) = &mut self.channels else { return };
+            while let Some(event) = channels.events.pop_front() {
                 self.events.push_back(match event {
-                    SctpEvent::Opened(channel) => ClientEvent::ChannelOpen(channel),
-                    SctpEvent::Message(channel, message) => ClientEvent::Message(channel, message),
-                    SctpEvent::Lost => ClientEvent::ChannelsLost,
+                    channels::ClientEvent::Opened(channel) => ClientEvent::ChannelOpen(channel),
+                    channels::ClientEvent::Message(channel, message) => {
+                        ClientEvent::Message(channel, message)
+                    }
+                    channels::ClientEvent::Lost => ClientEvent::ChannelsLost,
                 });
             }
-            let packets = sctp.transmit(now);
+            let packets = channels.transmit(now);
             if packets.is_empty() {
                 return;
             }
             for packet in packets {
-                if self.dtls.send_application_data(&packet).is_err() {
+                if self.dtls.send(&packet, now).is_err() {
                     return;
                 }
                 self.drain_dtls(now);
@@ -333,48 +298,30 @@ impl Client {
     }
 
     fn drain_dtls(&mut self, now: Instant) {
-        let mut buffer = vec![0; 20_000];
-        loop {
-            match self.dtls.poll_output(&mut buffer) {
-                dimpl::Output::Packet(bytes) => self.outputs.push_back(bytes.to_vec()),
-                dimpl::Output::PeerCert(der) => self.peer = Some(fingerprint(der)),
-                dimpl::Output::KeyingMaterial(bytes, profile) => self.secure(&bytes, profile),
-                dimpl::Output::ApplicationData(bytes) => {
-                    if let Some(sctp) = &mut self.sctp {
-                        sctp.handle(bytes, now);
+        while let Some(output) = self.dtls.poll().expect("dtls goes on") {
+            match output {
+                DtlsOutput::Datagram(bytes) => self.outputs.push_back(bytes),
+                DtlsOutput::Connected(established) => self.secure(&established),
+                DtlsOutput::Data(bytes) => {
+                    if let Some(channels) = &mut self.channels {
+                        channels.handle(&bytes, now);
                     }
                 }
-                dimpl::Output::Timeout(at) => {
-                    self.dtls_deadline = Some(at);
-                    return;
-                }
-                _ => {}
+                DtlsOutput::Closed => {}
             }
         }
     }
 
-    fn secure(&mut self, bytes: &[u8], profile: dimpl::SrtpProfile) {
-        let profile = match profile {
-            dimpl::SrtpProfile::AEAD_AES_128_GCM => SrtpProfile::AeadAes128Gcm,
-            dimpl::SrtpProfile::AEAD_AES_256_GCM => SrtpProfile::AeadAes256Gcm,
-            _ => SrtpProfile::Aes128CmSha1_80,
-        };
-        let keying = KeyingMaterial { profile, bytes: Secret(bytes.to_vec()) };
-        self.srtp = Some(Srtp::client(&keying).expect("keys"));
-        self.sctp = Sctp::new(&self.config.channels, self.config.negotiated);
-        let peer = self.peer.expect("the server shows a certificate");
-        self.events.push_back(ClientEvent::Secured(profile, peer));
+    fn secure(&mut self, established: &Established) {
+        self.srtp = Some(Srtp::client(&established.keying).expect("keys"));
+        self.channels = channels::Client::new(&self.config.channels, self.config.ids);
+        self.events.push_back(ClientEvent::Secured(established.keying.profile, established.peer));
     }
 }
 
 fn credentials(rng: &mut Rng) -> IceCredentials {
     IceCredentials {
-        ufrag: format!("{:04x}", rng.next() & 0xffff),
-        pwd: Secret(format!("{:016x}{:016x}", rng.next(), rng.next())),
+        ufrag: format!("{:04x}", rng.draw() & 0xffff),
+        pwd: Secret(format!("{:016x}{:016x}", rng.draw(), rng.draw())),
     }
-}
-
-fn fingerprint(der: &[u8]) -> Fingerprint {
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, der);
-    digest.as_ref().try_into().map_or(Fingerprint([0; 32]), Fingerprint)
 }

@@ -4,7 +4,10 @@
 
 mod client;
 mod network;
-mod sctp;
 
-pub use client::{Client, ClientConfig, ClientEvent, DtlsVersion};
+pub use crate::{
+    channels::testing::{Ids, Kind},
+    dtls::testing::ClientVersion,
+};
+pub use client::{Client, ClientConfig, ClientEvent};
 pub use network::{Impairment, Network, Rng};

@@ -27,7 +27,7 @@ impl Rng {
     }
 
     /// The next 64 bits.
-    pub fn next(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -37,7 +37,7 @@ impl Rng {
 
     /// A number below `limit`.
     pub fn below(&mut self, limit: u64) -> u64 {
-        self.next() % limit.max(1)
+        self.draw() % limit.max(1)
     }
 
     /// True so many times in a hundred.
@@ -197,21 +197,25 @@ impl Network {
     /// The messages that the transport got.
     #[must_use]
     pub fn messages_up(&self) -> Vec<&Bytes> {
-        let message = |event| match event {
-            &TransportEvent::Message(_, ref message) => Some(message),
-            _ => None,
-        };
-        self.events.iter().filter_map(message).collect()
+        let mut messages = Vec::new();
+        for event in &self.events {
+            if let TransportEvent::Message(_, message) = event {
+                messages.push(message);
+            }
+        }
+        messages
     }
 
     /// The messages that the client got.
     #[must_use]
     pub fn messages_down(&self) -> Vec<&Bytes> {
-        let message = |event| match event {
-            &ClientEvent::Message(_, ref message) => Some(message),
-            _ => None,
-        };
-        self.client_events.iter().filter_map(message).collect()
+        let mut messages = Vec::new();
+        for event in &self.client_events {
+            if let ClientEvent::Message(_, message) = event {
+                messages.push(message);
+            }
+        }
+        messages
     }
 
     /// A datagram from anywhere, at once. Tells what came of it if it was STUN.

@@ -1,4 +1,4 @@
-//! The client's side of SCTP and DCEP.
+//! The client's side of SCTP and DCEP, for tests: the initiator of the association.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -13,36 +13,67 @@ use sctp_proto::{
     PayloadProtocolIdentifier as Ppid, ReliabilityType, StreamEvent, TransportConfig,
 };
 
-use crate::{
-    channels::{DcepMessage, Open, Ordering, Reliability},
-    params::Channel,
-};
+use super::{DcepMessage, Open, Ordering, Reliability};
+use crate::params::Channel;
 
 const NOWHERE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::UNSPECIFIED), 5000);
 
 /// What happens.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum SctpEvent {
+pub(crate) enum ClientEvent {
     Opened(Channel),
     Message(Channel, Bytes),
     Lost,
 }
 
+/// How its channels get their streams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ids {
+    /// It opens them in band, at even ids (RFC 8832 §6).
+    InBand,
+    /// Both sides know them: 100 and on.
+    Negotiated,
+}
+
+/// What a message on a stream says it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// DCEP.
+    Control,
+    /// A string.
+    Text,
+    /// Bytes.
+    Binary,
+}
+
+impl Kind {
+    /// RFC 8831 §6.6: empty messages are one byte with an identifier of their own.
+    fn ppid(self, message: &Bytes) -> Ppid {
+        match (self, message.is_empty()) {
+            (Self::Control, _) => Ppid::Dcep,
+            (Self::Text, false) => Ppid::String,
+            (Self::Text, true) => Ppid::StringEmpty,
+            (Self::Binary, false) => Ppid::Binary,
+            (Self::Binary, true) => Ppid::BinaryEmpty,
+        }
+    }
+}
+
 /// The initiating side of an association.
-pub(super) struct Sctp {
+pub(crate) struct Client {
     endpoint: Endpoint,
     handle: AssociationHandle,
     association: Association,
     labels: BTreeMap<u16, Channel>,
     wanted: Vec<(u16, Channel)>,
-    negotiated: bool,
-    pub(super) events: VecDeque<SctpEvent>,
+    ids: Ids,
+    pub(crate) events: VecDeque<ClientEvent>,
     up: bool,
 }
 
-impl Sctp {
+impl Client {
     /// Sends INIT. The channels are opened in band at even ids, or taken for granted where they were negotiated.
-    pub(super) fn new(channels: &[Channel], negotiated: bool) -> Option<Self> {
+    pub(crate) fn new(channels: &[Channel], ids: Ids) -> Option<Self> {
         let mut endpoint = Endpoint::new(Arc::new(EndpointConfig::new()), None);
         let transport = TransportConfig::default()
             .with_max_init_retransmits(None)
@@ -52,8 +83,10 @@ impl Sctp {
         let mut config = ClientConfig::default();
         config.transport = Arc::new(transport);
         let (handle, association) = endpoint.connect(config, NOWHERE).ok()?;
-        let first = if negotiated { 100 } else { 0 };
-        let step = if negotiated { 1 } else { 2 };
+        let (first, step) = match ids {
+            Ids::InBand => (0, 2),
+            Ids::Negotiated => (100, 1),
+        };
         let wanted =
             (0_u16..).zip(channels).map(|(index, channel)| (first + step * index, channel.clone())).collect();
         Some(Self {
@@ -62,13 +95,13 @@ impl Sctp {
             association,
             labels: BTreeMap::new(),
             wanted,
-            negotiated,
+            ids,
             events: VecDeque::new(),
             up: false,
         })
     }
 
-    pub(super) fn handle(&mut self, packet: &[u8], now: Instant) {
+    pub(crate) fn handle(&mut self, packet: &[u8], now: Instant) {
         let event = self.endpoint.handle(now, NOWHERE, None, None, Bytes::copy_from_slice(packet));
         if let Some((handle, DatagramEvent::AssociationEvent(event))) = event
             && handle == self.handle
@@ -78,16 +111,16 @@ impl Sctp {
         self.drive();
     }
 
-    pub(super) fn tick(&mut self, now: Instant) {
+    pub(crate) fn tick(&mut self, now: Instant) {
         self.association.handle_timeout(now);
         self.drive();
     }
 
-    pub(super) fn deadline(&self) -> Option<Instant> {
+    pub(crate) fn deadline(&self) -> Option<Instant> {
         self.association.poll_timeout()
     }
 
-    pub(super) fn transmit(&mut self, now: Instant) -> Vec<Bytes> {
+    pub(crate) fn transmit(&mut self, now: Instant) -> Vec<Bytes> {
         let mut all = Vec::new();
         while let Some(transmit) = self.association.poll_transmit(now) {
             if let Payload::RawEncode(packets) = transmit.payload {
@@ -98,22 +131,24 @@ impl Sctp {
     }
 
     /// Whether it was written.
-    pub(super) fn send(&mut self, channel: &Channel, message: &Bytes, ppid: Ppid) -> bool {
+    pub(crate) fn send(&mut self, channel: &Channel, message: &Bytes, kind: Kind) -> bool {
         let Some((id, _)) = self.labels.iter().find(|(_, known)| *known == channel) else { return false };
-        let Ok(mut stream) = self.association.stream(*id) else { return false };
-        stream.write_sctp(message, ppid).is_ok()
+        let id = *id;
+        self.send_raw(id, message, kind)
     }
 
-    /// Writes on any stream, as nobody should.
-    pub(super) fn send_raw(&mut self, id: u16, message: &Bytes, ppid: Ppid) -> bool {
-        if self.association.stream(id).is_err() && self.association.open_stream(id, ppid).is_err() {
+    /// Writes on any stream, whether it is a channel or not.
+    pub(crate) fn send_raw(&mut self, id: u16, message: &Bytes, kind: Kind) -> bool {
+        if self.association.stream(id).is_err() && self.association.open_stream(id, Ppid::Binary).is_err() {
             return false;
         }
-        self.association.stream(id).is_ok_and(|mut stream| stream.write_sctp(message, ppid).is_ok())
+        let Ok(mut stream) = self.association.stream(id) else { return false };
+        let bytes: &[u8] = if message.is_empty() { &[0] } else { message };
+        stream.write_with_ppi(bytes, kind.ppid(message)).is_ok()
     }
 
     /// Closes a channel.
-    pub(super) fn close(&mut self, channel: &Channel) {
+    pub(crate) fn close(&mut self, channel: &Channel) {
         let Some((&id, _)) = self.labels.iter().find(|(_, known)| *known == channel) else { return };
         self.labels.remove(&id);
         if let Ok(mut stream) = self.association.stream(id) {
@@ -129,10 +164,10 @@ impl Sctp {
                     self.open_wanted();
                 }
                 Event::AssociationLost { .. } | Event::HandshakeFailed { .. } => {
-                    self.events.push_back(SctpEvent::Lost);
+                    self.events.push_back(ClientEvent::Lost);
                 }
                 Event::Stream(StreamEvent::Readable { id }) => self.read(id),
-                _ => {}
+                Event::Stream(_) | Event::DataChannelStatsFinal(_) | Event::DatagramReceived | _ => {}
             }
         }
     }
@@ -141,9 +176,9 @@ impl Sctp {
         for (id, channel) in std::mem::take(&mut self.wanted) {
             let open = Open::for_channel(&channel);
             let Ok(mut stream) = self.association.open_stream(id, Ppid::Binary) else { continue };
-            if self.negotiated {
+            if self.ids == Ids::Negotiated {
                 self.labels.insert(id, channel.clone());
-                self.events.push_back(SctpEvent::Opened(channel));
+                self.events.push_back(ClientEvent::Opened(channel));
             } else {
                 let _ = stream.write_with_ppi(&DcepMessage::Open(open.clone()).to_bytes(), Ppid::Dcep);
             }
@@ -153,7 +188,7 @@ impl Sctp {
                 Reliability::Lifetime(millis) => (ReliabilityType::Timed, millis),
             };
             let _ = stream.set_reliability_params(open.ordering == Ordering::Unordered, kind, value);
-            if !self.negotiated {
+            if self.ids == Ids::InBand {
                 self.wanted.push((id, open.channel()));
             }
         }
@@ -175,7 +210,7 @@ impl Sctp {
 
     fn deliver(&mut self, id: u16, message: Bytes) {
         if let Some(channel) = self.labels.get(&id) {
-            self.events.push_back(SctpEvent::Message(channel.clone(), message));
+            self.events.push_back(ClientEvent::Message(channel.clone(), message));
         }
     }
 
@@ -193,12 +228,12 @@ impl Sctp {
             Err(_) => return,
         };
         self.labels.insert(id, channel.clone());
-        self.events.push_back(SctpEvent::Opened(channel));
+        self.events.push_back(ClientEvent::Opened(channel));
     }
 }
 
-impl std::fmt::Debug for Sctp {
+impl std::fmt::Debug for Client {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Sctp(up: {})", self.up)
+        write!(f, "Client(up: {})", self.up)
     }
 }
