@@ -22,11 +22,15 @@ pub mod codec;
 pub mod command;
 pub mod dtls;
 pub mod event;
+#[cfg(test)]
+mod fixture;
+mod forward;
 pub mod ice;
 pub mod ids;
 #[cfg(feature = "io")]
 pub mod io;
 pub mod params;
+mod room;
 pub mod rtcp;
 pub mod rtp;
 pub mod srtp;

@@ -159,6 +159,8 @@ pub struct Counters {
     pub packets_forwarded: u64,
     /// RTP packets sent once more because a subscriber asked.
     pub packets_retransmitted: u64,
+    /// Packets that could not be sealed: their number was used up, or their key.
+    pub unsealed: u64,
     /// Packets that a publisher's retransmission brought back.
     pub packets_recovered: u64,
     /// Packets that subscribers reported missing.
@@ -169,6 +171,8 @@ pub struct Counters {
     pub keyframe_requests_in: u64,
     /// Key frames that publishers were asked for.
     pub keyframe_requests_out: u64,
+    /// Data messages that a transport could not take.
+    pub messages_refused: u64,
     /// Transports whose DTLS handshake was completed.
     pub connected: u64,
     /// Transports that failed.

@@ -1,0 +1,131 @@
+//! How often a subscriber's NACK is answered (RFC 4588 over RTX where it is spoken).
+//!
+//! Invariants:
+//! - a packet goes once per round trip and [`RESENDS_MAX`] times in all;
+//! - what is resent to one client stays below [`SHARE_PERCENT`] of what it is sent, and one burst.
+
+use std::time::{Duration, Instant};
+
+/// Resends remembered per subscription; a power of two.
+const REMEMBERED: usize = 256;
+/// Times one packet is sent again.
+const RESENDS_MAX: u8 = 5;
+/// Two NACKs for one packet closer than this are one.
+const SPACING_MIN: Duration = Duration::from_millis(20);
+/// Of what is sent to a client, so much may be sent again: enough for 11 % of loss. Higher: survives more loss.
+/// Lower: a client cannot make us flood its own path.
+const SHARE_PERCENT: u64 = 14;
+/// Bytes that may be resent at once: one frame or a lost burst.
+const BURST: u64 = 64 * 1_024;
+/// Bytes a client may have resent before it was sent much.
+const START: u64 = 16 * 1_024;
+
+#[derive(Clone, Copy, Debug)]
+struct Resent {
+    seq: u64,
+    at: Instant,
+    times: u8,
+}
+
+/// What was resent of one subscription.
+#[derive(Debug, Default)]
+pub(crate) struct Resends {
+    // Empty until the first NACK: most subscriptions never see one.
+    recent: Vec<Option<Resent>>,
+}
+
+impl Resends {
+    /// Whether this packet may go again; if so it counts as sent.
+    pub(crate) fn allow(&mut self, seq: u64, rtt: Duration, now: Instant) -> bool {
+        if self.recent.is_empty() {
+            self.recent.resize(REMEMBERED, None);
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "masked to the table's size")]
+        let place = seq as usize & (REMEMBERED - 1);
+        let Some(slot) = self.recent.get_mut(place) else { return false };
+        let known = slot.filter(|resent| resent.seq == seq);
+        let times = match known {
+            Some(resent) if resent.times >= RESENDS_MAX => return false,
+            Some(resent) if now.saturating_duration_since(resent.at) < rtt.max(SPACING_MIN) => return false,
+            Some(resent) => resent.times + 1,
+            None => 1,
+        };
+        *slot = Some(Resent { seq, at: now, times });
+        true
+    }
+}
+
+/// What may be resent to one client.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    hundredths: u64,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self { hundredths: START * 100 }
+    }
+}
+
+impl Budget {
+    /// Media was sent.
+    pub(crate) fn earn(&mut self, bytes: usize) {
+        let earned = (bytes as u64).saturating_mul(SHARE_PERCENT);
+        self.hundredths = self.hundredths.saturating_add(earned).min(BURST * 100);
+    }
+
+    /// Whether so much may be resent; if so it is spent.
+    pub(crate) fn spend(&mut self, bytes: usize) -> bool {
+        let Some(left) = self.hundredths.checked_sub((bytes as u64).saturating_mul(100)) else {
+            return false;
+        };
+        self.hundredths = left;
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture;
+
+    const RTT: Duration = Duration::from_millis(50);
+
+    #[test]
+    fn a_packet_goes_once_per_round_trip_and_not_for_ever() {
+        let start = fixture::start();
+        let mut resends = Resends::default();
+
+        let times = (0..1_000)
+            .filter(|millisecond| resends.allow(7, RTT, start + Duration::from_millis(*millisecond)))
+            .count();
+
+        assert_eq!(times, usize::from(RESENDS_MAX));
+    }
+
+    #[test]
+    fn two_packets_are_counted_apart() {
+        let start = fixture::start();
+        let mut resends = Resends::default();
+
+        assert!(resends.allow(7, RTT, start));
+        assert!(resends.allow(8, RTT, start));
+        assert!(!resends.allow(7, RTT, start + RTT / 2));
+        assert!(resends.allow(7, RTT, start + RTT));
+    }
+
+    #[test]
+    fn what_is_resent_stays_below_its_share() {
+        let mut budget = Budget::default();
+        let mut resent = 0_u64;
+
+        for _ in 0..1_000 {
+            budget.earn(1_200);
+            while budget.spend(1_200) {
+                resent += 1_200;
+            }
+        }
+
+        assert!(resent <= START + 1_200_000 * SHARE_PERCENT / 100);
+    }
+}

@@ -1,0 +1,409 @@
+//! What arrived goes out: per client, all news for it together.
+//!
+//! Invariants:
+//! - payloads are sealed from the ring straight into the egress: no copy, no allocation;
+//! - what goes to one client is consecutive, video first, so that equal packets leave as one segmented send and a
+//!   short audio packet may end it.
+
+use std::time::Instant;
+
+use super::{
+    Room,
+    context::Context,
+    feedback::REPORT_INTERVAL,
+    subscription::Subscription,
+    track::{Layer, News, NewsKind, Track},
+};
+use crate::{
+    codec::vp8,
+    forward::{
+        packet::Packet,
+        rewrite::{Source, Written},
+        ring::Ring,
+    },
+    params::{Codec, Extension, MediaKind, PayloadFormat, Remote},
+    rtp::{AbsSendTime, Fields, HeaderWriter},
+    srtp::{OVERHEAD_MAX, Sealer},
+    units::{PayloadType, RtpTime, SeqNo, Ssrc},
+    worker::{Counters, Egress},
+};
+
+/// A fixed header and the extensions we write: two names of 16 bytes and what travels on.
+const HEADER_MAX: usize = 128;
+
+/// The way out to one client.
+struct Outlet<'a, E> {
+    egress: &'a mut E,
+    sealer: &'a mut Sealer,
+    to: Remote,
+    transport_seq: &'a mut u16,
+    counters: &'a mut Counters,
+    sent_at: AbsSendTime,
+    padding_max: u8,
+    bytes: usize,
+    now: Instant,
+}
+
+/// What a packet's header says besides what travels on.
+struct Head {
+    payload_type: PayloadType,
+    ssrc: Ssrc,
+    index: u64,
+    timestamp: RtpTime,
+}
+
+impl Room {
+    /// Forwards the news of all tracks, and answers requests for lost packets.
+    pub(super) fn deliver(&mut self, egress: &mut impl Egress, cx: &mut Context<'_>) {
+        let mut destinations = std::mem::take(&mut self.destinations);
+        let mut news = std::mem::take(&mut self.news);
+        for key in &news {
+            self.tracks
+                .get_mut(*key)
+                .into_iter()
+                .flat_map(|track| &mut track.layers)
+                .for_each(Layer::sort_news);
+        }
+        for kind in [MediaKind::Video, MediaKind::Audio] {
+            for key in &news {
+                let Some(track) = self.tracks.get(*key).filter(|track| track.parameters.kind == kind) else {
+                    continue;
+                };
+                for subscription in &track.subscriptions {
+                    let Some(peer) =
+                        self.subscriptions.get(*subscription).map(|subscription| subscription.peer)
+                    else {
+                        continue;
+                    };
+                    let Some(down) = self.peers.get_mut(peer).map(|peer| &mut peer.down) else { continue };
+                    if down.pending.is_empty() {
+                        destinations.push(peer);
+                    }
+                    down.pending.push(*subscription);
+                }
+            }
+        }
+        for key in destinations.drain(..) {
+            self.deliver_to(key, egress, cx);
+        }
+        for key in news.drain(..) {
+            self.settle(key, cx.now);
+        }
+        self.destinations = destinations;
+        self.news = news;
+    }
+
+    /// The news of a track are forwarded; what subscribers still need is asked for.
+    fn settle(&mut self, key: usize, now: Instant) {
+        let Some(track) = self.tracks.get_mut(key) else { return };
+        track.has_news = false;
+        track.layers.iter_mut().for_each(Layer::clear_news);
+        if track.layers.iter().any(|layer| layer.keyframes.deadline(now).is_some_and(|at| at <= now)) {
+            let publisher = track.peer;
+            self.touch(publisher);
+        }
+    }
+
+    /// Forwards to one client what is pending for it.
+    fn deliver_to(&mut self, key: usize, egress: &mut impl Egress, cx: &mut Context<'_>) {
+        let Some(peer) = self.peers.get_mut(key) else { return };
+        let down = &mut peer.down;
+        let (Some(to), Some(srtp)) = (peer.transport.remote(), peer.transport.srtp()) else {
+            for subscription in down.pending.drain(..) {
+                self.subscriptions.get_mut(subscription).into_iter().for_each(Subscription::stop);
+            }
+            return;
+        };
+        let mut outlet = Outlet {
+            egress,
+            sealer: &mut srtp.outbound,
+            to,
+            transport_seq: &mut down.transport_seq,
+            counters: cx.counters,
+            sent_at: AbsSendTime::from_duration(cx.wall.since_start(cx.now)),
+            padding_max: cx.config.padding_max,
+            bytes: 0,
+            now: cx.now,
+        };
+        let mut begun = false;
+        for subscription in down.pending.drain(..) {
+            let Some(subscription) = self.subscriptions.get_mut(subscription) else { continue };
+            let Some(track) = self.tracks.get_mut(subscription.track) else { continue };
+            let before = subscription.packets;
+            outlet.forward(subscription, track);
+            begun |= before == 0 && subscription.packets > 0;
+        }
+        down.budget.earn(outlet.bytes);
+        if begun {
+            // The first sender report goes along: without it sound and picture cannot be matched.
+            peer.report_at = Some(cx.now);
+            self.touch(key);
+        } else if peer.report_at.is_none() {
+            peer.report_at = Some(cx.now + REPORT_INTERVAL);
+            self.touch(key);
+        }
+    }
+
+    /// Sends again what this client asked for.
+    pub(super) fn resend_to(&mut self, key: usize, egress: &mut impl Egress, cx: &mut Context<'_>) {
+        let Some(peer) = self.peers.get_mut(key) else { return };
+        let rtt = peer.rtt();
+        let down = &mut peer.down;
+        let (Some(to), Some(srtp)) = (peer.transport.remote(), peer.transport.srtp()) else {
+            down.resend.clear();
+            return;
+        };
+        let mut outlet = Outlet {
+            egress,
+            sealer: &mut srtp.outbound,
+            to,
+            transport_seq: &mut down.transport_seq,
+            counters: cx.counters,
+            sent_at: AbsSendTime::from_duration(cx.wall.since_start(cx.now)),
+            padding_max: cx.config.padding_max,
+            bytes: 0,
+            now: cx.now,
+        };
+        for (subscription, seq) in down.resend.drain(..) {
+            let Some(subscription) = self.subscriptions.get_mut(subscription) else { continue };
+            let Some(source) = subscription.rewriter.source(seq) else { continue };
+            let Some(track) = self.tracks.get_mut(subscription.track) else { continue };
+            if subscription.is_paused(track) {
+                continue;
+            }
+            let layer = track.layers.get_mut(usize::from(source.layer));
+            let Some(packet) = layer.and_then(|layer| layer.ring.get_mut(source.seq)) else { continue };
+            let Some(format) = subscription.format(packet.payload_type) else { continue };
+            if !subscription.resends.allow(source.out, rtt, cx.now)
+                || !down.budget.spend(packet.payload().len())
+            {
+                continue;
+            }
+            outlet.resend(subscription, packet, &format.to, &source);
+        }
+    }
+}
+
+impl<E: Egress> Outlet<'_, E> {
+    /// Forwards the news of one track to one subscription.
+    fn forward(&mut self, subscription: &mut Subscription, track: &mut Track) {
+        if subscription.is_paused(track) {
+            return subscription.stop();
+        }
+        let given = subscription.layer();
+        if let Some(layer) = given {
+            self.send_news(subscription, track, layer, 0);
+        }
+        if subscription.in_aftermath(self.now) {
+            for layer in (0..).take(track.layers.len()).filter(|layer| given != Some(*layer)) {
+                self.send_late(subscription, track, layer);
+            }
+        }
+        let Some(aim) = subscription.aim(track).filter(|aim| given != Some(*aim)) else { return };
+        match subscription.entry(track, aim) {
+            Some((layer, at)) => self.enter(subscription, track, layer, at),
+            None => ask(subscription, track, aim),
+        }
+    }
+
+    /// The subscription goes over to an encoding at this place of its news.
+    fn enter(&mut self, subscription: &mut Subscription, track: &mut Track, layer: u8, at: usize) {
+        let Some(held) = track.layers.get(usize::from(layer)) else { return };
+        let Some(packet) = held.news.get(at).and_then(|news| held.ring.get(news.seq)) else { return };
+        if subscription.format(packet.payload_type).is_none() {
+            return;
+        }
+        subscription.enter(layer, packet, &track.layers, self.now);
+        self.send_news(subscription, track, layer, at);
+    }
+
+    /// Forwards the news of the encoding that is given, from this place of them on.
+    fn send_news(&mut self, subscription: &mut Subscription, track: &mut Track, layer: u8, at: usize) {
+        let Some(held) = track.layers.get_mut(usize::from(layer)) else { return };
+        let all = held.news.get(at..).unwrap_or_default();
+        let longest = self.longest(all, &held.ring);
+        for news in all {
+            let forwarded = match news.kind {
+                NewsKind::Hole => None,
+                NewsKind::Entry | NewsKind::Packet => held.ring.get_mut(news.seq).and_then(|packet| {
+                    let format = subscription.format(packet.payload_type)?;
+                    Some((packet, format))
+                }),
+            };
+            let Some((packet, format)) = forwarded else {
+                subscription.rewriter.skip(layer, news.seq);
+                continue;
+            };
+            if let Some(written) = subscription.rewriter.write(layer, packet) {
+                self.send(subscription, packet, &format.to, written, longest);
+            }
+        }
+    }
+
+    /// Forwards what comes late of an encoding that was given before.
+    fn send_late(&mut self, subscription: &mut Subscription, track: &mut Track, layer: u8) {
+        let Some(held) = track.layers.get_mut(usize::from(layer)) else { return };
+        for news in &held.news {
+            let Some(packet) = held.ring.get_mut(news.seq) else { continue };
+            let Some(format) = subscription.format(packet.payload_type) else { continue };
+            if let Some(written) = subscription.rewriter.locate(layer, packet) {
+                self.send(subscription, packet, &format.to, written, 0);
+            }
+        }
+    }
+
+    /// The payload that others of the same run are padded to.
+    fn longest(&self, news: &[News], ring: &Ring) -> usize {
+        if self.padding_max == 0 || news.len() < 2 {
+            return 0;
+        }
+        let lens = news.iter().filter_map(|news| ring.get(news.seq)).map(|packet| packet.payload().len());
+        lens.max().unwrap_or(0)
+    }
+
+    /// One packet for the first time.
+    fn send(
+        &mut self,
+        subscription: &mut Subscription,
+        packet: &mut Packet,
+        format: &PayloadFormat,
+        written: Written,
+        longest: usize,
+    ) {
+        let head = Head {
+            payload_type: format.payload_type,
+            ssrc: subscription.send.ssrc,
+            index: written.seq,
+            timestamp: written.timestamp,
+        };
+        let mut header = [0; HEADER_MAX];
+        let header_len = self.write_header(&mut header, &head, packet, subscription);
+        number(packet, written);
+        let payload = match (format.codec, packet.primary_at) {
+            (Codec::Opus, Some(at)) => packet.payload().get(usize::from(at)..).unwrap_or_default(),
+            _ => packet.payload(),
+        };
+        let short = longest.saturating_sub(payload.len());
+        let padding = u8::try_from(short).ok().filter(|short| *short <= self.padding_max).unwrap_or(0);
+        let header = header.get(..header_len).unwrap_or_default();
+        let room = header_len + payload.len() + usize::from(padding) + OVERHEAD_MAX;
+        let out = self.egress.begin(self.to, room);
+        let Ok(len) = self.sealer.seal_rtp(header, payload, padding, head.index, out) else {
+            self.counters.unsealed += 1;
+            return;
+        };
+        if let Some(copies) = &mut subscription.copies {
+            copies.keep(head.index, out.get(..len).unwrap_or_default());
+        }
+        self.egress.commit(len);
+        subscription.packets = subscription.packets.wrapping_add(1);
+        subscription.octets = subscription.octets.wrapping_add(u32::try_from(payload.len()).unwrap_or(0));
+        subscription.bytes += len as u64;
+        subscription.last_sent = Some(packet.arrival);
+        self.counters.packets_forwarded += 1;
+        self.count(len);
+    }
+
+    /// One packet once more: over RTX (RFC 4588 §4), or as it was.
+    fn resend(
+        &mut self,
+        subscription: &mut Subscription,
+        packet: &mut Packet,
+        format: &PayloadFormat,
+        source: &Source,
+    ) {
+        let (Some(ssrc), Some(payload_type)) = (subscription.send.rtx_ssrc, format.rtx) else {
+            let Some(sealed) = subscription.copies.as_ref().and_then(|copies| copies.get(source.out)) else {
+                return;
+            };
+            let out = self.egress.begin(self.to, sealed.len());
+            let Some(out) = out.get_mut(..sealed.len()) else { return };
+            out.copy_from_slice(sealed);
+            self.egress.commit(sealed.len());
+            self.counters.packets_retransmitted += 1;
+            return self.count(sealed.len());
+        };
+        let written = source.written(packet);
+        let index = subscription.repair_next;
+        let head = Head { payload_type, ssrc, index, timestamp: written.timestamp };
+        let mut header = [0; HEADER_MAX];
+        let header_len = self.write_header(&mut header, &head, packet, subscription);
+        number(packet, written);
+        #[expect(clippy::cast_possible_truncation, reason = "the low 16 bits are what the wire carries")]
+        let payload = packet.retransmission(source.out as u16);
+        let header = header.get(..header_len).unwrap_or_default();
+        let out = self.egress.begin(self.to, header_len + payload.len() + OVERHEAD_MAX);
+        let Ok(len) = self.sealer.seal_rtp(header, payload, 0, index, out) else {
+            self.counters.unsealed += 1;
+            return;
+        };
+        subscription.repair_next += 1;
+        self.egress.commit(len);
+        self.counters.packets_retransmitted += 1;
+        self.count(len);
+    }
+
+    fn count(&mut self, len: usize) {
+        self.bytes += len;
+        self.counters.datagrams_out += 1;
+        self.counters.bytes_out += len as u64;
+    }
+
+    /// Writes the header and tells its length. An extension that does not fit stays away.
+    fn write_header(
+        &mut self,
+        out: &mut [u8; HEADER_MAX],
+        head: &Head,
+        packet: &Packet,
+        subscription: &Subscription,
+    ) -> usize {
+        #[expect(clippy::cast_possible_truncation, reason = "the low 16 bits are what the wire carries")]
+        let seq = SeqNo(head.index as u16);
+        let fields = Fields {
+            marker: packet.marker,
+            payload_type: head.payload_type,
+            seq,
+            timestamp: head.timestamp,
+            ssrc: head.ssrc,
+        };
+        let Ok(mut writer) = HeaderWriter::new(out, &fields) else { return 0 };
+        let ids = &subscription.send.extensions;
+        if let Some(id) = ids.id(Extension::Mid) {
+            let _ = writer.extension(id, subscription.send.mid.as_bytes());
+        }
+        for (id, value) in packet.extensions.under(ids) {
+            let _ = writer.extension(id, value);
+        }
+        // What can only be sent again as it was carries nothing that says when it was sent.
+        if subscription.copies.is_none() {
+            if let Some(id) = ids.id(Extension::AbsSendTime) {
+                let _ = writer.extension(id, &self.sent_at.to_bytes());
+            }
+            if let Some(id) = ids.id(Extension::TransportCc) {
+                let _ = writer.extension(id, &self.transport_seq.to_be_bytes());
+                *self.transport_seq = self.transport_seq.wrapping_add(1);
+            }
+        }
+        writer.finish()
+    }
+}
+
+/// Asks for what a subscription waits for, if it could read it.
+pub(super) fn ask(subscription: &Subscription, track: &mut Track, aim: u8) {
+    let Some(layer) = track.layers.get_mut(usize::from(aim)) else { return };
+    let readable = layer.format.is_some_and(|format| subscription.format(format.payload_type).is_some());
+    if readable && track.parameters.kind == MediaKind::Video {
+        layer.keyframes.want();
+    }
+}
+
+/// Writes the picture's numbers over those of its publisher, or of the subscription before.
+fn number(packet: &mut Packet, written: Written) {
+    let Some(found) = packet.vp8 else { return };
+    let to = vp8::Rewrite {
+        picture_id: written.ids.picture.unwrap_or(0),
+        tl0_picture_index: written.ids.tl0.unwrap_or(0),
+        key_index: written.ids.key.unwrap_or(0),
+    };
+    found.rewrite(packet.payload_mut(), to);
+}
