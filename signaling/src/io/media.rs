@@ -29,3 +29,15 @@ pub trait Media: Send + Sync + 'static {
     /// When nobody can serve it.
     fn open_room(&self, room: RoomId) -> Result<MediaRoom, Busy>;
 }
+
+impl Media for sfu::io::Sfu {
+    fn open_room(&self, room: RoomId) -> Result<MediaRoom, Busy> {
+        let room = Self::open_room(self, room).map_err(|_| Busy)?;
+        let commands = room.commands;
+        Ok(MediaRoom {
+            endpoint: room.endpoint,
+            commands: Box::new(move |command| commands.send(command).map_err(|_| Busy)),
+            events: room.events,
+        })
+    }
+}

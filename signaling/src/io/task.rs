@@ -185,6 +185,7 @@ impl Hands {
             match output {
                 Output::Send(session, say) => self.send(session, say, room),
                 Output::Close(session) => self.close(session),
+                Output::Abandon(session) => drop(self.sinks.remove(&session)),
                 Output::Media(command) => self.door.send(command),
                 Output::Closed => self.over = true,
             }

@@ -23,6 +23,8 @@ pub enum Farewell {
     RoomClosed,
     /// The node stops: another one may take over.
     Shutdown,
+    /// A test wants the node to say that it stops.
+    ServerLeave,
     /// They cannot join, or did not in time.
     JoinFailure,
     /// Their media is lost and did not come back.
@@ -44,7 +46,7 @@ impl Farewell {
             Self::Removed => DisconnectReason::ParticipantRemoved,
             Self::RoomDeleted => DisconnectReason::RoomDeleted,
             Self::RoomClosed => DisconnectReason::RoomClosed,
-            Self::Shutdown => DisconnectReason::ServerShutdown,
+            Self::Shutdown | Self::ServerLeave => DisconnectReason::ServerShutdown,
             Self::JoinFailure => DisconnectReason::JoinFailure,
             Self::ConnectionTimeout | Self::ConnectionLost => DisconnectReason::ConnectionTimeout,
             Self::StateMismatch => DisconnectReason::StateMismatch,
@@ -58,6 +60,7 @@ impl Farewell {
             | Self::Removed
             | Self::RoomDeleted
             | Self::RoomClosed
+            | Self::ServerLeave
             | Self::JoinFailure
             | Self::ConnectionTimeout => Action::Disconnect,
             Self::ConnectionLost | Self::Migration => Action::Resume,

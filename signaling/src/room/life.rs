@@ -8,13 +8,14 @@ use crate::{config::Config, wire::proto};
 
 /// What is known of a room as a whole.
 #[derive(Clone, Debug)]
-pub struct Life {
+pub(super) struct Life {
     sid: String,
     name: String,
     empty_timeout: Duration,
     departure_timeout: Duration,
     max_participants: u32,
     metadata: String,
+    streams: Streams,
     created: SystemTime,
     occupancy: Occupancy,
 }
@@ -30,9 +31,18 @@ enum Occupancy {
     Deserted { since: Instant },
 }
 
+/// Whether microphone and camera of a participant are one stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Streams {
+    /// Each track is a stream.
+    Apart,
+    /// Played in step.
+    InStep,
+}
+
 /// Whether one more may come in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub(super) enum Place {
     /// There is room.
     Free,
     /// The limit is reached.
@@ -41,8 +51,7 @@ pub enum Place {
 
 impl Life {
     /// A room as it was asked for; what was not asked for is as the operator decided.
-    #[must_use]
-    pub fn new(
+    pub(super) fn new(
         sid: String,
         wish: &proto::CreateRoomRequest,
         config: &Config,
@@ -56,6 +65,7 @@ impl Life {
             departure_timeout: config.departure_timeout,
             max_participants: config.max_participants,
             metadata: String::new(),
+            streams: if wish.sync_streams { Streams::InStep } else { Streams::Apart },
             created: wall,
             occupancy: Occupancy::New { since: now },
         };
@@ -64,7 +74,7 @@ impl Life {
     }
 
     /// Takes over what is given in a later request; the time to come in begins anew.
-    pub fn update(&mut self, wish: &proto::CreateRoomRequest, now: Instant) {
+    pub(super) fn update(&mut self, wish: &proto::CreateRoomRequest, now: Instant) {
         if wish.empty_timeout > 0 {
             self.empty_timeout = Duration::from_secs(wish.empty_timeout.into());
         }
@@ -82,26 +92,18 @@ impl Life {
         }
     }
 
-    /// Its sid.
-    #[must_use]
-    pub fn sid(&self) -> &str {
-        &self.sid
-    }
-
-    /// Its name.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        &self.name
+    /// Whether microphone and camera of a participant are played in step.
+    pub(super) fn syncs_streams(&self) -> bool {
+        self.streams == Streams::InStep
     }
 
     /// Replaces the metadata.
-    pub fn set_metadata(&mut self, metadata: String) {
+    pub(super) fn set_metadata(&mut self, metadata: String) {
         self.metadata = metadata;
     }
 
     /// Whether one more fits beside this many.
-    #[must_use]
-    pub fn place(&self, participants: usize) -> Place {
+    pub(super) fn place(&self, participants: usize) -> Place {
         match usize::try_from(self.max_participants) {
             Ok(max) if max > 0 && participants >= max => Place::Taken,
             _ => Place::Free,
@@ -109,7 +111,7 @@ impl Life {
     }
 
     /// Counts those who keep the room alive.
-    pub fn count(&mut self, participants: usize, now: Instant) {
+    pub(super) fn count(&mut self, participants: usize, now: Instant) {
         self.occupancy = match (self.occupancy, participants) {
             (Occupancy::Occupied, 0) => Occupancy::Deserted { since: now },
             (other, 0) => other,
@@ -118,8 +120,7 @@ impl Life {
     }
 
     /// When the room ends if nothing happens.
-    #[must_use]
-    pub fn deadline(&self) -> Option<Instant> {
+    pub(super) fn deadline(&self) -> Option<Instant> {
         match self.occupancy {
             Occupancy::New { since } => since.checked_add(self.empty_timeout),
             Occupancy::Deserted { since } => since.checked_add(self.departure_timeout),
@@ -128,8 +129,7 @@ impl Life {
     }
 
     /// The room as clients and the room service see it, without what is counted.
-    #[must_use]
-    pub fn info(&self) -> proto::Room {
+    pub(super) fn info(&self) -> proto::Room {
         let created = self.created.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let seconds = |duration: Duration| u32::try_from(duration.as_secs()).unwrap_or(u32::MAX);
         proto::Room {

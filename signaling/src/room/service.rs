@@ -2,8 +2,14 @@
 
 use std::time::Instant;
 
-use super::Room;
-use crate::{error::ServiceError, wire::proto};
+use sfu::{ids::ParticipantId, params::Delivery};
+
+use super::{Room, announce::Echo, farewell::Farewell, metadata::Alteration};
+use crate::{
+    config::RemoteUnmute,
+    error::ServiceError,
+    wire::{Say, proto},
+};
 
 /// One request of an administrator.
 #[derive(Clone, Debug)]
@@ -52,25 +58,94 @@ impl Room {
     /// Says why not.
     pub fn serve(&mut self, request: Service, now: Instant) -> Result<ServiceReply, ServiceError> {
         match request {
-            Service::Update(wish) => {
-                self.life.update(&wish, now);
-                Ok(ServiceReply::Room(Box::new(self.info())))
-            }
+            Service::Update(wish) => self.update_room(&wish, now),
             Service::Delete => {
-                self.close();
+                self.close(Farewell::RoomDeleted, now);
                 Ok(ServiceReply::Done)
             }
-            Service::ListParticipants => Ok(ServiceReply::Participants(Vec::new())),
+            Service::ListParticipants => {
+                let infos = self.participant_ids().into_iter().filter_map(|id| self.info_of(id));
+                Ok(ServiceReply::Participants(infos.collect()))
+            }
+            Service::GetParticipant(identity) => self.participant_reply(self.find(&identity)?),
+            Service::RemoveParticipant(identity) => {
+                self.dismiss(self.find(&identity)?, Farewell::Removed, now);
+                Ok(ServiceReply::Done)
+            }
+            Service::Mute(request) => self.mute_track(&request, now),
+            Service::UpdateParticipant(request) => self.update_participant(request, now),
+            Service::UpdateSubscriptions(request) => {
+                let id = self.find(&request.identity)?;
+                let update = proto::UpdateSubscription {
+                    track_sids: request.track_sids,
+                    subscribe: request.subscribe,
+                    participant_tracks: request.participant_tracks,
+                };
+                self.update_subscription(id, &update, now);
+                Ok(ServiceReply::Done)
+            }
+            Service::SendData(request) => self.send_data(request, now).map(|()| ServiceReply::Done),
             Service::UpdateMetadata(metadata) => {
-                self.life.set_metadata(metadata);
+                self.set_metadata(metadata)?;
                 Ok(ServiceReply::Room(Box::new(self.info())))
             }
-            Service::GetParticipant(_)
-            | Service::RemoveParticipant(_)
-            | Service::Mute(_)
-            | Service::UpdateParticipant(_)
-            | Service::UpdateSubscriptions(_) => Err(ServiceError::participant_missing()),
-            Service::SendData(_) => Ok(ServiceReply::Done),
         }
+    }
+
+    fn find(&self, identity: &str) -> Result<ParticipantId, ServiceError> {
+        self.identities.get(identity).copied().ok_or_else(ServiceError::participant_missing)
+    }
+
+    fn participant_reply(&self, id: ParticipantId) -> Result<ServiceReply, ServiceError> {
+        let info = self.info_of(id).ok_or_else(ServiceError::participant_missing)?;
+        Ok(ServiceReply::Participant(Box::new(info)))
+    }
+
+    fn update_room(
+        &mut self,
+        wish: &proto::CreateRoomRequest,
+        now: Instant,
+    ) -> Result<ServiceReply, ServiceError> {
+        let before = self.life.info();
+        self.life.update(wish, now);
+        if self.life.info() != before {
+            self.tell_room();
+        }
+        Ok(ServiceReply::Room(Box::new(self.info())))
+    }
+
+    fn mute_track(
+        &mut self,
+        request: &proto::MuteRoomTrackRequest,
+        now: Instant,
+    ) -> Result<ServiceReply, ServiceError> {
+        let id = self.find(&request.identity)?;
+        let missing = || ServiceError::NotFound("track is not found".into());
+        let track = self.track_of(id, &request.track_sid).ok_or_else(missing)?;
+        if !request.muted && self.config.remote_unmute == RemoteUnmute::Refused {
+            return Err(ServiceError::FailedPrecondition("remote unmute not enabled".into()));
+        }
+        let delivery = if request.muted { Delivery::Paused } else { Delivery::On };
+        let sid = request.track_sid.clone();
+        self.say(id, Say::Mute(proto::MuteTrackRequest { sid, muted: request.muted }));
+        self.set_muted(track, delivery, Echo::No, now);
+        let info = self.tracks.get(&track).map(|known| known.info.clone()).ok_or_else(missing)?;
+        Ok(ServiceReply::Track(Box::new(info)))
+    }
+
+    fn update_participant(
+        &mut self,
+        request: proto::UpdateParticipantRequest,
+        now: Instant,
+    ) -> Result<ServiceReply, ServiceError> {
+        let id = self.find(&request.identity)?;
+        let alteration = Alteration {
+            name: request.name,
+            metadata: request.metadata,
+            attributes: request.attributes,
+            permission: request.permission,
+        };
+        self.alter(id, alteration, now).map_err(|error| ServiceError::InvalidArgument(error.to_string()))?;
+        self.participant_reply(id)
     }
 }

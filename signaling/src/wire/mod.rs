@@ -4,6 +4,7 @@
 
 pub mod frame;
 pub mod join;
+pub mod packet;
 
 pub use livekit_protocol as proto;
 pub use proto::{signal_request::Message as Ask, signal_response::Message as Say};

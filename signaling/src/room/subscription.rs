@@ -1,0 +1,185 @@
+//! A track on its way to somebody, and how much of it they want.
+//!
+//! Invariant: a wish names a layer that exists.
+
+use sfu::{
+    ids::{ParticipantId, SubscriptionId, TrackId, TransportId},
+    params::{Delivery, MediaKind, Wish},
+};
+
+use super::track::Track;
+use crate::wire::{
+    join::AdaptiveStream,
+    proto::{UpdateTrackSettings, VideoQuality},
+};
+
+/// A track on its way to somebody.
+pub(super) struct Subscription {
+    pub(super) track: TrackId,
+    pub(super) subscriber: ParticipantId,
+    pub(super) transport: TransportId,
+    pub(super) wish: Wish,
+    pub(super) delivery: Stage,
+}
+
+/// How far a subscription is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// It waits for an m-section.
+    Waiting,
+    /// The media plane forwards it.
+    Carried,
+}
+
+impl Subscription {
+    pub(super) fn new(
+        subscriber: ParticipantId,
+        transport: TransportId,
+        track: &Track,
+        wish: Wish,
+    ) -> (SubscriptionKey, Self) {
+        let key = (subscriber, track.id);
+        (key, Self { track: track.id, subscriber, transport, wish, delivery: Stage::Waiting })
+    }
+}
+
+/// Who receives what: at most one subscription each.
+pub(super) type SubscriptionKey = (ParticipantId, TrackId);
+/// Finds a subscription by [`SubscriptionKey`].
+pub(super) type SubscriptionIndex = std::collections::BTreeMap<SubscriptionKey, SubscriptionId>;
+
+/// A picture may be a tenth smaller than what is asked for.
+const TOLERANCE_TENTHS: u64 = 9;
+
+/// What a client's settings mean for a track.
+pub(super) fn wish(settings: Option<&UpdateTrackSettings>, adaptive: AdaptiveStream, track: &Track) -> Wish {
+    let encodings = track.encodings();
+    let Some(settings) = settings else {
+        let quality = match adaptive {
+            AdaptiveStream::On => VideoQuality::Low,
+            AdaptiveStream::Off => VideoQuality::High,
+        };
+        return Wish { delivery: Delivery::On, layer_max: layer(quality, encodings) };
+    };
+    let quality = VideoQuality::try_from(settings.quality).unwrap_or(VideoQuality::High);
+    if settings.disabled || (quality == VideoQuality::Off && track.kind() == MediaKind::Video) {
+        return Wish { delivery: Delivery::Paused, layer_max: 0 };
+    }
+    let layer_max = if settings.width > 0 || settings.height > 0 {
+        layer_by_size(settings, track)
+    } else {
+        layer(quality, encodings)
+    };
+    Wish { delivery: Delivery::On, layer_max }
+}
+
+/// The layer of a quality among those there are.
+fn layer(quality: VideoQuality, encodings: u8) -> u8 {
+    let last = encodings.saturating_sub(1);
+    match quality {
+        VideoQuality::Low | VideoQuality::Off => 0,
+        VideoQuality::Medium => 1.min(last),
+        VideoQuality::High => last,
+    }
+}
+
+/// The lowest layer that is about as large as asked for.
+#[expect(deprecated, reason = "the layers of the first codec, for every client")]
+fn layer_by_size(settings: &UpdateTrackSettings, track: &Track) -> u8 {
+    let last = track.encodings().saturating_sub(1);
+    let enough = |size: u32, asked: u32| {
+        u64::from(size).saturating_mul(10) >= u64::from(asked).saturating_mul(TOLERANCE_TENTHS)
+    };
+    let layers = track.info.layers.iter().take(usize::from(track.encodings()));
+    let found = layers
+        .enumerate()
+        .find(|(_, layer)| enough(layer.width, settings.width) && enough(layer.height, settings.height));
+    found.and_then(|(index, _)| u8::try_from(index).ok()).unwrap_or(last).min(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use sfu::{
+        params::{Encoding, Speech, TrackParameters},
+        units::Mid,
+    };
+
+    use super::*;
+    use crate::{
+        ids::{Random, Seed},
+        wire::proto::{AddTrackRequest, TrackType, VideoLayer},
+    };
+
+    #[test]
+    fn without_settings_the_best_is_sent_or_the_smallest_when_sizes_follow() {
+        let track = camera(3);
+
+        assert_eq!(wish(None, AdaptiveStream::Off, &track).layer_max, 2);
+        assert_eq!(wish(None, AdaptiveStream::On, &track).layer_max, 0);
+    }
+
+    #[test]
+    fn qualities_fall_on_the_layers_there_are() {
+        let asked = |quality: VideoQuality, layers| {
+            let settings = UpdateTrackSettings { quality: quality as i32, ..Default::default() };
+            wish(Some(&settings), AdaptiveStream::Off, &camera(layers)).layer_max
+        };
+
+        assert_eq!(
+            [asked(VideoQuality::Low, 3), asked(VideoQuality::Medium, 3), asked(VideoQuality::High, 3)],
+            [0, 1, 2]
+        );
+        assert_eq!(
+            [asked(VideoQuality::Low, 2), asked(VideoQuality::Medium, 2), asked(VideoQuality::High, 2)],
+            [0, 1, 1]
+        );
+        assert_eq!([asked(VideoQuality::Low, 1), asked(VideoQuality::High, 1)], [0, 0]);
+    }
+
+    #[test]
+    fn a_size_is_met_within_a_tenth() {
+        let asked = |width, height| {
+            let settings = UpdateTrackSettings { width, height, ..Default::default() };
+            wish(Some(&settings), AdaptiveStream::On, &camera(3)).layer_max
+        };
+
+        assert_eq!(asked(320, 180), 0);
+        assert_eq!(asked(350, 195), 0, "320 is 91 % of 350");
+        assert_eq!(asked(400, 225), 1);
+        assert_eq!(asked(4000, 3000), 2, "the best there is");
+    }
+
+    #[test]
+    fn disabled_or_off_is_paused() {
+        let disabled = UpdateTrackSettings { disabled: true, ..Default::default() };
+        let off = UpdateTrackSettings { quality: VideoQuality::Off as i32, ..Default::default() };
+
+        assert_eq!(wish(Some(&disabled), AdaptiveStream::Off, &camera(3)).delivery, Delivery::Paused);
+        assert_eq!(wish(Some(&off), AdaptiveStream::Off, &camera(3)).delivery, Delivery::Paused);
+    }
+
+    fn camera(encodings: usize) -> Track {
+        let size = |index: usize| u32::try_from(320 << index).unwrap();
+        let layers = (0..encodings).map(|index| VideoLayer {
+            quality: i32::try_from(index).unwrap(),
+            width: size(index),
+            height: size(index) * 9 / 16,
+            ..Default::default()
+        });
+        let request = AddTrackRequest {
+            r#type: TrackType::Video as i32,
+            layers: layers.collect(),
+            ..Default::default()
+        };
+        let random = &mut Random::new(Seed([1; 32]));
+        let mut track = Track::new(TrackId(1), ParticipantId(1), &request, &[], random);
+        let params = TrackParameters {
+            kind: MediaKind::Video,
+            mid: Mid::new("0").unwrap(),
+            encodings: vec![Encoding::default(); encodings],
+            speech: Speech::Ignored,
+        };
+        track.publish(&params, "0".into(), "video/VP8".into(), None);
+        track
+    }
+}
