@@ -1,5 +1,6 @@
 import type { Plugin } from 'vite';
 import { defineConfig } from 'vitest/config';
+import { licenses } from './dev/licenses';
 import { devTokens } from './dev/tokens';
 
 /**
@@ -11,7 +12,7 @@ const SERVER = process.env['SABHA_URL'] ?? 'http://localhost:7880';
 export default defineConfig({
   // Relative, so that one build works under any base path.
   base: './',
-  plugins: [roomPages(), devTokens()],
+  plugins: [roomPages(), licenses(), devTokens()],
   build: {
     target: 'es2022',
     assetsInlineLimit: 0, // A data: URL would need a hole in the content security policy.
