@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use sfu::{
     ids::{SubscriptionId, TrackId},
     params::{IceCredentials, ReceiveParameters, RemoteParameters, SendParameters, TrackParameters},
+    units::{Mid, Ssrc},
 };
 
 use crate::sdp::SdpError;
@@ -94,4 +95,32 @@ pub enum NegotiationError {
     /// This side offers and the client answers, or the other way round.
     #[error("a {0} connection does not negotiate this way")]
     Role(&'static str),
+    /// The client wants us to begin the DTLS handshake.
+    #[error("a=setup:passive: the client has to begin the handshake")]
+    SetupPassive,
+    /// Neither side would check anything.
+    #[error("a=ice-lite on both sides")]
+    BothLite,
+    /// An m-section in use has no ICE credentials or no SHA-256 fingerprint.
+    #[error("no ICE credentials or no sha-256 fingerprint")]
+    TransportMissing,
+    /// An m-line is another one than before.
+    #[error("m-section {0} is not the one that was there")]
+    Moved(usize),
+    /// m-lines that were there are gone.
+    #[error("{now} m-sections where {before} were")]
+    Fewer {
+        /// How many there were.
+        before: usize,
+        /// How many there are.
+        now: usize,
+    },
+    /// Two SSRCs and no word of how they belong together.
+    #[error("mid {mid}: ssrc {ssrc} belongs to nothing")]
+    SsrcAmbiguous {
+        /// Where.
+        mid: Mid,
+        /// Which.
+        ssrc: Ssrc,
+    },
 }

@@ -5,10 +5,22 @@
 //! Invariants: an offer or an answer that is refused changes nothing. A [`Change`] is told once, when something changed.
 //! The numbers a client chose (payload types, header extension ids) are kept. An m-section never moves.
 
+mod answer;
+mod catalogue;
 mod change;
+mod codec;
+mod encoding;
+mod extension;
+mod line;
+mod offer;
 mod peer;
 mod policy;
+mod send;
+mod ssrcs;
 mod track;
+
+#[cfg(test)]
+mod tests;
 
 pub use change::{Answer, Change, CodecUnsupported, NegotiationError, Sections};
 pub use peer::{Local, PeerConnection, Role};

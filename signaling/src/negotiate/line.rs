@@ -1,0 +1,132 @@
+//! An m-line of a connection: what it carries now, and what the client last said of it.
+//!
+//! Invariant: a line never moves and never changes its kind.
+
+use sfu::{
+    ids::{SubscriptionId, TrackId},
+    params::{ExtensionMap, MediaKind, TrackParameters},
+    units::Mid,
+};
+
+use super::Format;
+use crate::sdp::{Direction, Kind, Section};
+
+/// One m-line.
+#[derive(Clone, Debug)]
+pub(super) struct Line {
+    pub(super) kind: Kind,
+    pub(super) mid: Option<Mid>,
+    pub(super) use_: Use,
+    /// What the client said of it last: its offer, or its answer to ours.
+    pub(super) theirs: Option<Section>,
+}
+
+/// What a line carries.
+#[derive(Clone, Debug, Default)]
+pub(super) enum Use {
+    /// Nothing.
+    #[default]
+    Free,
+    /// A track of the client's, or one that it did not announce yet.
+    Receiving(Received),
+    /// A subscription of the client's.
+    Sending(SubscriptionId),
+    /// A subscription that ended: it says so once before it is free.
+    Ending,
+    /// A track the client goes on offering under this id, though it is not wanted any more.
+    Forgotten(Option<String>),
+    /// Data channels.
+    Data,
+}
+
+/// What a client sends on a line.
+#[derive(Clone, Debug)]
+pub(super) struct Received {
+    /// The track id in the description.
+    pub(super) cid: Option<String>,
+    /// Which announced track it is.
+    pub(super) track: Option<Published>,
+}
+
+/// A track that was told as published.
+#[derive(Clone, Debug)]
+pub(super) struct Published {
+    pub(super) track: TrackId,
+    pub(super) params: TrackParameters,
+    pub(super) mime: String,
+    /// What it may be sent as, first choice first.
+    pub(super) formats: Vec<Format>,
+}
+
+impl Line {
+    pub(super) const fn new(kind: Kind, mid: Option<Mid>) -> Self {
+        Self { kind, mid, use_: Use::Free, theirs: None }
+    }
+
+    /// Sound or pictures.
+    pub(super) fn media(&self) -> Option<MediaKind> {
+        media(&self.kind)
+    }
+
+    /// Whether a subscription of this kind can be put here, now or once it told that the last one ended.
+    pub(super) fn could_send(&self, kind: MediaKind) -> bool {
+        let open = self.theirs.as_ref().is_some_and(|theirs| {
+            !theirs.is_rejected() && theirs.direction.receives() && !theirs.direction.sends()
+        });
+        self.media() == Some(kind) && matches!(self.use_, Use::Free | Use::Ending) && open
+    }
+
+    /// The track published here.
+    pub(super) fn published(&self) -> Option<&Published> {
+        match &self.use_ {
+            Use::Receiving(Received { track, .. }) => track.as_ref(),
+            Use::Free | Use::Sending(_) | Use::Ending | Use::Forgotten(_) | Use::Data => None,
+        }
+    }
+
+    /// The subscription sent here.
+    pub(super) const fn subscription(&self) -> Option<SubscriptionId> {
+        match self.use_ {
+            Use::Sending(subscription) => Some(subscription),
+            Use::Free | Use::Receiving(_) | Use::Ending | Use::Forgotten(_) | Use::Data => None,
+        }
+    }
+}
+
+/// Sound or pictures.
+pub(super) const fn media(kind: &Kind) -> Option<MediaKind> {
+    match kind {
+        Kind::Audio => Some(MediaKind::Audio),
+        Kind::Video => Some(MediaKind::Video),
+        Kind::Application | Kind::Other(_) => None,
+    }
+}
+
+/// The track id that a client's m-section names.
+pub(super) fn cid(section: &Section) -> Option<String> {
+    section.msid.as_ref()?.track.clone().filter(|cid| !cid.is_empty())
+}
+
+/// Whether the client sends on its m-section.
+pub(super) const fn sends(section: &Section) -> bool {
+    !section.is_rejected() && section.direction.sends()
+}
+
+/// Both maps in one: ids are the same in all m-sections of a connection (RFC 8843 §9.2).
+pub(super) fn join(mut one: ExtensionMap, other: ExtensionMap) -> ExtensionMap {
+    for extension in sfu::params::Extension::ALL {
+        if let (None, Some(id)) = (one.id(extension), other.id(extension)) {
+            one = one.with(extension, id);
+        }
+    }
+    one
+}
+
+/// Our direction for a line on which we only send, only receive, or do neither.
+pub(super) const fn direction(use_: &Use) -> Direction {
+    match use_ {
+        Use::Receiving(_) => Direction::RecvOnly,
+        Use::Sending(_) => Direction::SendOnly,
+        Use::Free | Use::Ending | Use::Forgotten(_) | Use::Data => Direction::Inactive,
+    }
+}
