@@ -165,3 +165,95 @@ fn put<const N: usize>(payload: &mut [u8], at: usize, bytes: [u8; N]) {
         *place = bytes;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Extended, begins partition 0, all fields; a long picture id; then a key frame.
+    const KEYFRAME: [u8; 8] = [0x90, 0xf0, 0x92, 0x34, 0x56, 0x67, 0x10, 0x02];
+
+    #[test]
+    fn every_field_is_read() {
+        let descriptor = Descriptor::parse(&KEYFRAME).unwrap();
+
+        assert_eq!(descriptor.picture_id, Some(PictureId::Long(0x1234)));
+        assert_eq!(descriptor.tl0_picture_index, Some(0x56));
+        assert_eq!(descriptor.temporal_layer, Some(1));
+        assert!(descriptor.layer_sync && !descriptor.discardable);
+        assert_eq!(descriptor.key_index, Some(7));
+        assert_eq!(descriptor.part, Part::KeyframeStart);
+        assert_eq!(descriptor.len, 6);
+    }
+
+    #[test]
+    fn a_picture_begins_with_partition_zero_only() {
+        let part = |payload: &[u8]| Descriptor::parse(payload).unwrap().part;
+
+        assert_eq!(part(&[0x10, 0x00]), Part::KeyframeStart);
+        assert_eq!(part(&[0x10, 0x01]), Part::InterframeStart);
+        assert_eq!(part(&[0x11, 0x00]), Part::Rest);
+        assert_eq!(part(&[0x00, 0x00]), Part::Rest);
+    }
+
+    #[test]
+    fn a_payload_that_ends_inside_its_descriptor_is_refused() {
+        for len in 0..=6 {
+            assert_eq!(Descriptor::parse(&KEYFRAME[..len]), None, "length {len}");
+        }
+        assert!(Descriptor::parse(&KEYFRAME[..7]).is_some());
+    }
+
+    #[test]
+    fn numbers_are_rewritten_in_as_many_bits_as_they_had() {
+        let to = Rewrite { picture_id: 0xffff, tl0_picture_index: 0xaa, key_index: 0xff };
+
+        let mut payload = KEYFRAME;
+        Descriptor::parse(&payload).unwrap().rewrite(&mut payload, to);
+        assert_eq!(payload, [0x90, 0xf0, 0xff, 0xff, 0xaa, 0x7f, 0x10, 0x02]);
+
+        let mut payload = [0x90, 0xc0, 0x05, 0x56, 0x10];
+        Descriptor::parse(&payload).unwrap().rewrite(&mut payload, to);
+        assert_eq!(payload, [0x90, 0xc0, 0x7f, 0xaa, 0x10]);
+    }
+
+    #[test]
+    fn rewriting_moves_nothing_and_touches_nothing_else() {
+        for flags in (0..=255_u8).filter(|flags| flags & 0x0f == 0) {
+            for first in [0x01, 0x81] {
+                let mut payload = [0x90, flags, first, 0x11, 0x22, 0x33, 0x44, 0x55];
+                let before = Descriptor::parse(&payload).unwrap();
+                let to = Rewrite { picture_id: 0x0123, tl0_picture_index: 0x45, key_index: 0x06 };
+
+                before.rewrite(&mut payload, to);
+
+                let after = Descriptor::parse(&payload).unwrap();
+                assert_eq!(after.picture_id, before.picture_id.map(|id| id.with(0x0123)));
+                assert_eq!(after.tl0_picture_index, before.tl0_picture_index.map(|_| 0x45));
+                assert_eq!(after.key_index, before.key_index.map(|_| 0x06));
+                assert_eq!(
+                    (after.temporal_layer, after.layer_sync),
+                    (before.temporal_layer, before.layer_sync)
+                );
+                assert_eq!(after.len, before.len);
+                assert_eq!(
+                    payload[before.len..],
+                    [0x90, flags, first, 0x11, 0x22, 0x33, 0x44, 0x55][before.len..]
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_payload_shorter_than_the_descriptor_says_is_left_alone() {
+        let descriptor = Descriptor::parse(&KEYFRAME).unwrap();
+        for len in 0..=4 {
+            let mut payload = KEYFRAME;
+            descriptor.rewrite(
+                &mut payload[..len],
+                Rewrite { picture_id: 0, tl0_picture_index: 0x56, key_index: 7 },
+            );
+            assert_eq!(payload[4..], KEYFRAME[4..]);
+        }
+    }
+}
