@@ -15,9 +15,9 @@ impl<'a> BitReader<'a> {
 
     pub(super) fn bit(&mut self) -> Option<bool> {
         let byte = *self.bytes.get(self.at >> 3)?;
-        let bit = byte.checked_shr(7_u32.saturating_sub((self.at & 7) as u32))? & 1;
+        let mask = [0x80, 0x40, 0x20, 0x10, 0x08, 0x04, 0x02, 0x01].get(self.at & 7)?;
         self.at = self.at.saturating_add(1);
-        Some(bit != 0)
+        Some(byte & mask != 0)
     }
 
     /// `f(count)`: 32 bits at most.
