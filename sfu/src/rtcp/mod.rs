@@ -197,3 +197,6 @@ impl<'a> Frame<'a> {
         packet.ok_or(RtcpError::Malformed(self.packet_type))
     }
 }
+
+#[cfg(test)]
+mod tests;

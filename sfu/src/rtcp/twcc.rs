@@ -381,3 +381,176 @@ impl Iterator for Untold<'_> {
         Some(Some(delta))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{super::Packet, *};
+
+    const MESSAGE: Message = Message { sender: Ssrc(1), media: Ssrc(2), message: 3, base: 100 };
+
+    #[test]
+    fn what_arrived_is_told_and_so_is_what_did_not() {
+        let arrivals = [(100, 1_000), (101, 1_250), (105, 9_000), (106, 8_000), (107, 200_000)].map(arrival);
+
+        assert_eq!(
+            told(MESSAGE, &arrivals, 200),
+            (
+                vec![
+                    (100, Some(1_000)),
+                    (101, Some(1_250)),
+                    (102, None),
+                    (103, None),
+                    (104, None),
+                    (105, Some(9_000)),
+                    (106, Some(8_000)),
+                    (107, Some(200_000)),
+                ],
+                5
+            )
+        );
+    }
+
+    #[test]
+    fn packets_lost_before_the_first_arrival_are_told() {
+        let (told, _) = told(MESSAGE, &[arrival((103, 0))], 200);
+
+        assert_eq!(told, [(100, None), (101, None), (102, None), (103, Some(0))]);
+    }
+
+    #[test]
+    fn equal_statuses_are_one_chunk() {
+        let arrivals: Vec<_> = (0..1_000).map(|at| arrival((100 + at, at * 250))).collect();
+        let mut out = [0; 1_500];
+        let mut writer = CompoundWriter::new(&mut out);
+
+        assert_eq!(writer.transport_cc(&MESSAGE, &arrivals), Ok(1_000));
+
+        assert_eq!(writer.len(), 20 + 2 + 1_000 + 2, "a header, one chunk, deltas, padding");
+    }
+
+    #[test]
+    fn a_message_ends_where_its_buffer_does() {
+        let arrivals: Vec<_> = (0..600).map(|at| arrival((100 + at * 3, at * 1_000))).collect();
+        for room in 0..=1_200 {
+            let mut out = vec![0; room];
+            let mut writer = CompoundWriter::new(&mut out);
+            match writer.transport_cc(&MESSAGE, &arrivals) {
+                Ok(count) => assert!(count > 0),
+                Err(Full) => assert!(room < 40 && writer.is_empty(), "room {room}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_message_ends_where_no_delta_can_tell() {
+        let late = [arrival((100, 0)), arrival((101, 8_191_750)), arrival((102, 16_400_000))];
+        let unordered = [arrival((100, 0)), arrival((100, 250)), arrival((99, 500))];
+        let far = [arrival((100, 0)), arrival((9_000, 250))];
+
+        assert_eq!(told(MESSAGE, &late, 200).1, 2);
+        assert_eq!(told(MESSAGE, &unordered, 200).1, 1);
+        assert_eq!(told(MESSAGE, &far, 200).1, 1);
+        assert_eq!(CompoundWriter::new(&mut [0; 200]).transport_cc(&MESSAGE, &[]), Err(Full));
+        let before = [arrival((99, 0))];
+        assert_eq!(CompoundWriter::new(&mut [0; 200]).transport_cc(&MESSAGE, &before), Err(Full));
+    }
+
+    #[test]
+    fn whatever_arrives_is_told_in_the_end() {
+        let mut random = 5_u64;
+        let mut below = |range: u64| {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (random >> 33) % range
+        };
+        for _ in 0..200 {
+            let (loss, jitter) = (below(8), 1 + below(200_000));
+            let (mut seq, mut at) = (65_400 + below(200), below(20_000_000));
+            let mut arrivals = Vec::new();
+            for _ in 0..500 {
+                seq += 1 + if below(8) < loss { below(30) } else { 0 };
+                at = (at + below(jitter)).saturating_sub(jitter / 3);
+                arrivals.push(arrival((seq, at)));
+            }
+            let room = 60 + usize::try_from(below(1_200)).unwrap();
+
+            let mut left = &arrivals[..];
+            let mut message = Message { base: arrivals[0].seq, ..MESSAGE };
+            while !left.is_empty() {
+                let (statuses, count) = told(message, left, room);
+                let arrived = statuses.iter().filter_map(|(seq, at)| at.map(|at| arrival((*seq, at))));
+                assert!(arrived.eq(left[..count].iter().copied().map(in_ticks)));
+                message.base = left[count - 1].seq + 1;
+                left = &left[count..];
+            }
+        }
+    }
+
+    #[test]
+    fn a_chunk_may_have_statuses_to_spare() {
+        // Three packets: a run of 100 that arrived; a vector with fourteen bits.
+        for chunk in [0x2064_u16, 0xb800] {
+            let [high, low] = chunk.to_be_bytes();
+            let bytes = [0, 0, 0, 1, 0, 0, 0, 2, 0, 9, 0, 3, 0, 0, 0, 0, high, low, 1, 2, 3, 0];
+            let feedback = Feedback::parse(Reader::new(&bytes)).unwrap();
+            let deltas: Vec<_> =
+                feedback.statuses().map(|(seq, delta)| (seq.0, delta.unwrap().as_micros())).collect();
+            assert_eq!(deltas, [(9, 250), (10, 500), (11, 750)], "{chunk:x}");
+        }
+    }
+
+    #[test]
+    fn made_up_feedback_is_refused() {
+        let head = [0, 0, 0, 1, 0, 0, 0, 2, 0, 9];
+        let refused: [&[u8]; 7] = [
+            &[0, 0, 0, 0, 0, 0, 0, 0],
+            &[0x20, 0x01, 0, 0, 0, 0, 0x3f, 0xff, 0x3f, 0xff],
+            &[0, 1, 0, 0, 0, 0],
+            &[0, 1, 0, 0, 0, 0, 0x20, 0x01],
+            &[0, 1, 0, 0, 0, 0, 0x40, 0x01, 9],
+            &[0, 1, 0, 0, 0, 0, 0x60, 0x01, 9, 9],
+            &[0, 1, 0, 0, 0, 0, 0x20, 0x00, 0x20, 0x00],
+        ];
+        for body in refused {
+            let bytes: Vec<_> = head.iter().chain(body).copied().collect();
+            assert!(Feedback::parse(Reader::new(&bytes)).is_none(), "{body:x?}");
+        }
+    }
+
+    #[test]
+    fn the_reference_time_is_signed_and_wraps() {
+        let mut bytes = [0, 0, 0, 1, 0, 0, 0, 2, 0, 9, 0, 1, 0xff, 0xff, 0xff, 0, 0, 1];
+        assert_eq!(Feedback::parse(Reader::new(&bytes)).unwrap().reference_micros(), -64_000);
+
+        bytes[12..15].copy_from_slice(&[0, 0, 2]);
+        assert_eq!(Feedback::parse(Reader::new(&bytes)).unwrap().reference_micros(), 128_000);
+    }
+
+    fn arrival((seq, micros): (u64, u64)) -> Arrival {
+        Arrival { seq, at: Duration::from_micros(micros) }
+    }
+
+    fn in_ticks(arrival: Arrival) -> Arrival {
+        let micros = u64::try_from(arrival.at.as_micros()).unwrap();
+        Arrival { at: Duration::from_micros(micros / TICK_MICROS * TICK_MICROS), ..arrival }
+    }
+
+    /// Writes one message and reads it: each packet and when it arrived, and how many arrivals were told.
+    fn told(message: Message, arrivals: &[Arrival], room: usize) -> (Vec<(u64, Option<u64>)>, usize) {
+        let mut out = vec![0; room];
+        let mut writer = CompoundWriter::new(&mut out);
+        let count = writer.transport_cc(&message, arrivals).unwrap();
+        let len = writer.len();
+        let Some(Ok(Packet::TransportCc(feedback))) = super::super::parse(&out[..len]).next() else {
+            panic!("not feedback: {:x?}", &out[..len]);
+        };
+        assert_eq!((feedback.sender, feedback.media, feedback.message), (Ssrc(1), Ssrc(2), 3));
+        let mut at = feedback.reference_micros();
+        let statuses = feedback.statuses().map(|(seq, delta)| {
+            let seq = seq.extend(message.base);
+            let Some(delta) = delta else { return (seq, None) };
+            at += delta.as_micros();
+            (seq, Some(u64::try_from(at).unwrap()))
+        });
+        (statuses.collect(), count)
+    }
+}
