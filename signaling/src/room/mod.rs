@@ -24,6 +24,8 @@ mod service;
 mod speakers;
 mod subscribe;
 mod subscription;
+#[cfg(test)]
+mod tests;
 mod timers;
 mod track;
 

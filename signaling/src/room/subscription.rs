@@ -175,7 +175,7 @@ mod tests {
         let mut track = Track::new(TrackId(1), ParticipantId(1), &request, &[], random);
         let params = TrackParameters {
             kind: MediaKind::Video,
-            mid: Mid::new("0").unwrap(),
+            mid: Mid::new(b"0").unwrap(),
             encodings: vec![Encoding::default(); encodings],
             speech: Speech::Ignored,
         };
