@@ -10,6 +10,8 @@ mod rooms;
 mod router;
 mod service;
 mod task;
+#[cfg(test)]
+mod tests;
 mod websocket;
 
 use std::{
