@@ -1,3 +1,10 @@
 //! `sabha`: the one binary.
 
-fn main() {}
+use std::process::ExitCode;
+
+use api::command::Sabha;
+use clap::Parser;
+
+fn main() -> ExitCode {
+    Sabha::parse().run()
+}

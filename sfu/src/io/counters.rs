@@ -1,5 +1,7 @@
 //! What a worker's loop counts: totals since its start, beside what the worker itself counts.
 
+use std::time::Instant;
+
 use crate::worker::Counters;
 
 /// Totals of one worker's sockets and queues since its start.
@@ -48,6 +50,8 @@ pub struct IoCounters {
 pub struct WorkerStats {
     /// Its number.
     pub worker: u16,
+    /// When these totals were taken; a worker that stands still takes none.
+    pub updated: Option<Instant>,
     /// What it did.
     pub media: Counters,
     /// How its datagrams travelled.

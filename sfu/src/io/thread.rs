@@ -246,6 +246,7 @@ impl Turner {
         load.rooms.store(u32::try_from(self.desks.len()).unwrap_or(u32::MAX), Ordering::Relaxed);
         if let Ok(mut stats) = self.parts.stats.try_lock() {
             stats.worker = self.parts.config.worker;
+            stats.updated = Some(now);
             stats.media.clone_from(self.worker.counters());
             stats.io.clone_from(&self.counters);
             stats.io.frames_dropped += load.frames_refused.load(Ordering::Relaxed);
