@@ -1,0 +1,32 @@
+//! The journeys, in the order in which they are made. Names are promises.
+
+mod calls;
+mod data;
+mod doors;
+mod endings;
+mod page;
+mod permissions;
+mod resume;
+mod roaming;
+mod sdks;
+mod service;
+mod strangers;
+
+use crate::Journey;
+
+pub(crate) fn all() -> impl Iterator<Item = Journey> {
+    let parts: [&[Journey]; 11] = [
+        doors::ALL,
+        calls::ALL,
+        sdks::ALL,
+        data::ALL,
+        service::ALL,
+        permissions::ALL,
+        resume::ALL,
+        roaming::ALL,
+        page::ALL,
+        strangers::ALL,
+        endings::ALL,
+    ];
+    parts.into_iter().flatten().copied()
+}

@@ -1,0 +1,63 @@
+//! The server's own page, as people use it.
+
+use serde_json::json;
+
+use crate::Journey;
+use crate::stage::failure::{Step, promise};
+use crate::stage::people::{Person, Sdk};
+use crate::stage::world::World;
+
+pub(super) const ALL: &[Journey] = &[("page::two_people_meet_talk_chat_and_leave", two_people_meet)];
+
+fn two_people_meet(world: &mut World) -> Step {
+    world.server.sabha()?;
+    let room = world.room();
+    let ada = world.person("ada", Sdk::Browser)?;
+    let ben = world.person("ben", Sdk::Browser)?;
+    let home = format!("http://{}/r/{room}", world.server.address());
+    let picture = |name: &str| json!({ "path": world.out.join(format!("page-{name}.png")) });
+
+    enter(&ada, json!({ "url": home, "viewport": { "width": 1280, "height": 800 } }), "Ada")?;
+    enter(&ben, json!({ "url": home, "viewport": { "width": 390, "height": 844 } }), "Ben")?;
+    for person in [&ada, &ben] {
+        person.ask("count", json!({ "id": "tile", "at_least": 2 }))?;
+        person.ask("wait", json!({ "script": TWO_MOVING_PICTURES }))?;
+    }
+    ada.ask("screenshot", picture("laptop"))?;
+    ben.ask("screenshot", picture("phone"))?;
+
+    ada.ask("click", json!({ "id": "toggle-chat" }))?;
+    ada.ask("fill", json!({ "id": "chat-input", "value": "Good morning, Ben" }))?;
+    ada.ask("click", json!({ "id": "chat-send" }))?;
+    ben.ask("click", json!({ "id": "toggle-chat" }))?;
+    ben.ask("see_text", json!({ "text": "Good morning, Ben" }))?;
+    ada.ask("screenshot", picture("chat-laptop"))?;
+    ben.ask("screenshot", picture("chat-phone"))?;
+    ben.ask("click", json!({ "id": "toggle-chat" }))?;
+
+    ben.ask("click", json!({ "id": "toggle-mic" }))?;
+    let muted = r#"[...document.querySelectorAll('[data-testid="tile"]')].some((tile) => tile.dataset.mic === "off" || tile.dataset.mic === "false" || tile.dataset.mic === "muted")"#;
+    ada.ask("wait", json!({ "script": muted }))?;
+    ada.ask("screenshot", picture("muted"))?;
+
+    ben.ask("click", json!({ "id": "leave" }))?;
+    ben.ask("see", json!({ "id": "ended" }))?;
+    ben.ask("screenshot", picture("ended"))?;
+    ada.ask(
+        "wait",
+        json!({ "script": r#"document.querySelectorAll('[data-testid="tile"]').length === 1"# }),
+    )?;
+    let errors: Vec<_> =
+        [&ada, &ben].iter().flat_map(|person| person.events_since(0, "page_error")).collect();
+    promise(errors.is_empty(), || format!("the page threw: {errors:?}"))
+}
+
+/// Two videos that have a picture and whose time goes on.
+const TWO_MOVING_PICTURES: &str = "[...document.querySelectorAll('video')].filter((video) => video.videoWidth > 0 && video.currentTime > 1).length >= 2";
+
+fn enter(person: &Person, page: serde_json::Value, name: &str) -> Step {
+    person.ask("open", page)?;
+    person.ask("fill", json!({ "id": "join-name", "value": name }))?;
+    person.ask("click", json!({ "id": "join-button" }))?;
+    person.ask("see", json!({ "id": "call" })).map(drop)
+}
