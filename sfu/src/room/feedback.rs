@@ -239,6 +239,7 @@ fn write_arrivals<E: Egress>(
     arrived: &mut Vec<twcc::Arrival>,
     now: Instant,
 ) {
+    let media = up.heard.unwrap_or(Ssrc(0));
     while let Some(span) = up.arrivals.take_due(now) {
         arrived.clear();
         let times = (span.first..span.end).filter_map(|seq| Some((seq, up.arrivals.time(seq)?)));
@@ -246,7 +247,7 @@ fn write_arrivals<E: Egress>(
         let mut base = span.first;
         let mut rest = arrived.as_slice();
         while !rest.is_empty() {
-            let message = twcc::Message { sender: post.from, media: Ssrc(0), message: up.message, base };
+            let message = twcc::Message { sender: post.from, media, message: up.message, base };
             let Some(told) = post.add(|writer| writer.transport_cc(&message, rest)) else { return };
             up.message = up.message.wrapping_add(1);
             let Some(after) = told.checked_sub(1).and_then(|last| rest.get(last)).map(|last| last.seq + 1)

@@ -46,6 +46,8 @@ pub(crate) struct Upstream {
     pub(crate) extensions: ExtensionMap,
     pub(crate) streams: Streams,
     pub(crate) arrivals: Arrivals,
+    /// The SSRC heard last: transport-wide feedback names a stream of the client's, or libwebrtc takes no notice of it.
+    pub(crate) heard: Option<Ssrc>,
     /// Numbers our feedback messages.
     pub(crate) message: u8,
     /// Numbers our full intra requests (RFC 5104 §4.3.1.1).

@@ -98,6 +98,7 @@ impl Room {
             && let Some(seq) = transport_sequence(value)
         {
             up.arrivals.arrived(SeqNo(seq), cx.wall.since_start(cx.now), cx.now);
+            up.heard = Some(header.ssrc);
         }
         if !peer.is_touched {
             peer.is_touched = true;
