@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use sfu::{
     ids::{SubscriptionId, TrackId},
     params::{IceCredentials, ReceiveParameters, RemoteParameters, SendParameters, TrackParameters},
-    units::{Mid, Ssrc},
+    units::{Mid, PayloadType, Ssrc},
 };
 
 use crate::sdp::SdpError;
@@ -47,7 +47,7 @@ pub enum Change {
         /// The track id in the client's description, when there is one; a browser may have rewritten it.
         cid: Option<String>,
     },
-    /// The client offers a track in no codec that is enabled; it stays announced.
+    /// The client offers a track in no codec that is enabled; it is forgotten here.
     Unpublishable(TrackId),
     /// A subscription lost its m-section by the client's doing; it waits for another one.
     Unsubscribed(SubscriptionId),
@@ -98,12 +98,33 @@ pub enum NegotiationError {
     /// The client wants us to begin the DTLS handshake.
     #[error("a=setup:passive: the client has to begin the handshake")]
     SetupPassive,
+    /// The description does not settle who begins the DTLS handshake.
+    #[error("no a=setup, or one that an answer cannot have")]
+    SetupMissing,
     /// Neither side would check anything.
     #[error("a=ice-lite on both sides")]
     BothLite,
     /// An m-section in use has no ICE credentials or no SHA-256 fingerprint.
     #[error("no ICE credentials or no sha-256 fingerprint")]
     TransportMissing,
+    /// Another certificate than before, on the same transport.
+    #[error("the fingerprint changed")]
+    FingerprintChanged,
+    /// More than one m-section, and no BUNDLE group.
+    #[error("the m-sections are not bundled")]
+    NotBundled,
+    /// An m-section whose RTCP would need a port of its own.
+    #[error("m-section {0} does not multiplex RTCP")]
+    RtcpNotMuxed(usize),
+    /// A payload type with two meanings on one transport.
+    #[error("payload type {0} has two meanings")]
+    PayloadTypeClash(PayloadType),
+    /// A header extension id with two meanings on one transport.
+    #[error("header extension id {0} has two meanings")]
+    ExtensionClash(u8),
+    /// An SSRC in two m-sections.
+    #[error("ssrc {0} is in two m-sections")]
+    SsrcClash(Ssrc),
     /// An m-line is another one than before.
     #[error("m-section {0} is not the one that was there")]
     Moved(usize),
@@ -111,6 +132,14 @@ pub enum NegotiationError {
     #[error("{now} m-sections where {before} were")]
     Fewer {
         /// How many there were.
+        before: usize,
+        /// How many there are.
+        now: usize,
+    },
+    /// An answer has m-lines that were not offered.
+    #[error("{now} m-sections in the answer to {before}")]
+    More {
+        /// How many were offered.
         before: usize,
         /// How many there are.
         now: usize,

@@ -1,6 +1,6 @@
-//! An m-line of a connection: what it carries now, and what the client last said of it.
+//! An m-line of a connection: what it carries, what our last description said of it, and what the client's did.
 //!
-//! Invariant: a line never moves and never changes its kind.
+//! Invariant: a line never moves. It changes its kind and its name only after it was rejected (RFC 8829 §5.2.2).
 
 use sfu::{
     ids::{SubscriptionId, TrackId},
@@ -17,6 +17,8 @@ pub(super) struct Line {
     pub(super) kind: Kind,
     pub(super) mid: Option<Mid>,
     pub(super) use_: Use,
+    /// What our last description said that we send here.
+    pub(super) said: Said,
     /// What the client said of it last: its offer, or its answer to ours.
     pub(super) theirs: Option<Section>,
 }
@@ -31,12 +33,22 @@ pub(super) enum Use {
     Receiving(Received),
     /// A subscription of the client's.
     Sending(SubscriptionId),
-    /// A subscription that ended: it says so once before it is free.
-    Ending,
     /// A track the client goes on offering under this id, though it is not wanted any more.
     Forgotten(Option<String>),
     /// Data channels.
     Data,
+}
+
+/// What a description of ours said of a line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Said {
+    /// That we send nothing on it, or no description had it yet.
+    #[default]
+    Quiet,
+    /// That it carries a subscription: before it carries another one, the client has to learn that this one ended.
+    Sends,
+    /// That it is not used any more: its place can be taken by another line.
+    Rejected,
 }
 
 /// What a client sends on a line.
@@ -60,27 +72,32 @@ pub(super) struct Published {
 
 impl Line {
     pub(super) const fn new(kind: Kind, mid: Option<Mid>) -> Self {
-        Self { kind, mid, use_: Use::Free, theirs: None }
+        Self { kind, mid, use_: Use::Free, said: Said::Quiet, theirs: None }
     }
 
     /// Sound or pictures.
-    pub(super) fn media(&self) -> Option<MediaKind> {
+    pub(super) const fn media(&self) -> Option<MediaKind> {
         media(&self.kind)
     }
 
-    /// Whether a subscription of this kind can be put here, now or once it told that the last one ended.
-    pub(super) fn could_send(&self, kind: MediaKind) -> bool {
+    /// Whether a subscription of this kind can be put here in an answer.
+    pub(super) fn takes(&self, kind: MediaKind) -> bool {
         let open = self.theirs.as_ref().is_some_and(|theirs| {
             !theirs.is_rejected() && theirs.direction.receives() && !theirs.direction.sends()
         });
-        self.media() == Some(kind) && matches!(self.use_, Use::Free | Use::Ending) && open
+        open && self.media() == Some(kind) && matches!(self.use_, Use::Free) && self.said == Said::Quiet
+    }
+
+    /// Whether the client does not know yet that what it was sent here ended.
+    pub(super) const fn ends(&self) -> bool {
+        !matches!(self.use_, Use::Sending(_)) && matches!(self.said, Said::Sends)
     }
 
     /// The track published here.
     pub(super) fn published(&self) -> Option<&Published> {
         match &self.use_ {
             Use::Receiving(Received { track, .. }) => track.as_ref(),
-            Use::Free | Use::Sending(_) | Use::Ending | Use::Forgotten(_) | Use::Data => None,
+            Use::Free | Use::Sending(_) | Use::Forgotten(_) | Use::Data => None,
         }
     }
 
@@ -88,7 +105,7 @@ impl Line {
     pub(super) const fn subscription(&self) -> Option<SubscriptionId> {
         match self.use_ {
             Use::Sending(subscription) => Some(subscription),
-            Use::Free | Use::Receiving(_) | Use::Ending | Use::Forgotten(_) | Use::Data => None,
+            Use::Free | Use::Receiving(_) | Use::Forgotten(_) | Use::Data => None,
         }
     }
 }
@@ -112,7 +129,7 @@ pub(super) const fn sends(section: &Section) -> bool {
     !section.is_rejected() && section.direction.sends()
 }
 
-/// Both maps in one: ids are the same in all m-sections of a connection (RFC 8843 §9.2).
+/// Both maps in one: ids are the same in all m-sections of a connection (RFC 9143 §9.2).
 pub(super) fn join(mut one: ExtensionMap, other: ExtensionMap) -> ExtensionMap {
     for extension in sfu::params::Extension::ALL {
         if let (None, Some(id)) = (one.id(extension), other.id(extension)) {
@@ -127,6 +144,6 @@ pub(super) const fn direction(use_: &Use) -> Direction {
     match use_ {
         Use::Receiving(_) => Direction::RecvOnly,
         Use::Sending(_) => Direction::SendOnly,
-        Use::Free | Use::Ending | Use::Forgotten(_) | Use::Data => Direction::Inactive,
+        Use::Free | Use::Forgotten(_) | Use::Data => Direction::Inactive,
     }
 }

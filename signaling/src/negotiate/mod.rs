@@ -9,6 +9,7 @@ mod answer;
 mod catalogue;
 mod change;
 mod codec;
+mod describe;
 mod encoding;
 mod extension;
 mod line;
@@ -17,6 +18,7 @@ mod peer;
 mod policy;
 mod send;
 mod ssrcs;
+mod terms;
 mod track;
 
 #[cfg(test)]

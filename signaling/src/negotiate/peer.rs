@@ -1,6 +1,6 @@
 //! The peer connection: its state, and the doors into it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sfu::{
     ids::{SubscriptionId, TrackId},
@@ -9,11 +9,12 @@ use sfu::{
 };
 
 use super::{
-    Answer, Change, Expected, Format, NegotiationError, Policy, Sections, Source,
+    Answer, Change, DataSection, Expected, Format, NegotiationError, Policy, Sections, Source,
+    catalogue::Catalogue,
     line::{self, Line, Use},
     ssrcs::Ssrcs,
 };
-use crate::sdp::{Description, Origin};
+use crate::sdp::{Description, Origin, is_token_byte, limits::MSID_MAX};
 
 /// Who offers on a peer connection, and what it carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +47,9 @@ pub struct PeerConnection {
     pub(super) origin: Origin,
     pub(super) ssrcs: Ssrcs,
     pub(super) lines: Vec<Line>,
+    /// How many m-sections of ours had a name.
+    pub(super) mids: u32,
+    pub(super) catalogue: Catalogue,
     pub(super) expected: BTreeMap<TrackId, Expected>,
     pub(super) subscriptions: BTreeMap<SubscriptionId, Subscribed>,
     pub(super) told: Told,
@@ -60,6 +64,17 @@ pub(super) struct Subscribed {
     pub(super) rtx_ssrc: Ssrc,
     /// What was told last.
     pub(super) send: Option<SendParameters>,
+}
+
+impl Subscribed {
+    /// How it is written, when that was not told yet.
+    pub(super) fn tell(&mut self, subscription: SubscriptionId, send: SendParameters) -> Option<Change> {
+        if self.send.as_ref() == Some(&send) {
+            return None;
+        }
+        self.send = Some(send.clone());
+        Some(Change::Subscribed { subscription, mid: send.mid.to_string(), send })
+    }
 }
 
 /// What the caller knows already.
@@ -78,7 +93,7 @@ pub(super) enum Data {
     Accepted,
 }
 
-/// Whether a description of ours would say something new.
+/// Whether a description of ours would say something new that its lines do not show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum News {
     None,
@@ -92,7 +107,8 @@ impl PeerConnection {
         let mut ssrcs = Ssrcs::new(seed);
         // RFC 8866 §5.2 leaves the range open; some readers take a signed number.
         let origin = Origin { session: ssrcs.number() >> 2, version: 0 };
-        let news = if role == Role::Subscriber { News::Some } else { News::None };
+        let first = role == Role::Subscriber && policy.data == DataSection::Offered;
+        let news = if first { News::Some } else { News::None };
         Self {
             role,
             local,
@@ -100,6 +116,8 @@ impl PeerConnection {
             origin,
             ssrcs,
             lines: Vec::new(),
+            mids: 0,
+            catalogue: Catalogue::default(),
             expected: BTreeMap::new(),
             subscriptions: BTreeMap::new(),
             told: Told::default(),
@@ -114,7 +132,7 @@ impl PeerConnection {
         let mut next = self.clone();
         let mut changes = Vec::new();
         // What is wrong with an m-section is told when the client offers it again.
-        if next.match_lines(&mut changes).is_err() {
+        if next.match_lines(&BTreeSet::new(), &mut changes).is_err() {
             return Vec::new();
         }
         *self = next;
@@ -132,29 +150,31 @@ impl PeerConnection {
     }
 
     /// A track is to be sent to the client. With an id that is known, what it carries changes.
-    pub fn subscribe(&mut self, subscription: SubscriptionId, source: Source) {
+    pub fn subscribe(&mut self, subscription: SubscriptionId, mut source: Source) {
+        clean(&mut source.stream);
+        clean(&mut source.sid);
+        if let (Role::Subscriber, Some(primary)) = (self.role, source.formats.first()) {
+            self.catalogue.learn(source.kind, primary);
+        }
         match self.subscriptions.get_mut(&subscription) {
-            Some(known) if known.source == source => return,
-            Some(known) => known.source = source,
+            Some(known) if known.source == source => {}
+            Some(known) => {
+                known.source = source;
+                self.news = News::Some;
+            }
             None => {
                 let (ssrc, rtx_ssrc) = (self.ssrcs.give(), self.ssrcs.give());
-                let new = Subscribed { source, ssrc, rtx_ssrc, send: None };
-                self.subscriptions.insert(subscription, new);
+                self.subscriptions.insert(subscription, Subscribed { source, ssrc, rtx_ssrc, send: None });
             }
         }
-        self.news = News::Some;
     }
 
     /// A track is not to be sent any more.
     pub fn unsubscribe(&mut self, subscription: SubscriptionId) {
-        if self.subscriptions.remove(&subscription).is_none() {
-            return;
+        self.subscriptions.remove(&subscription);
+        for line in self.lines.iter_mut().filter(|line| line.subscription() == Some(subscription)) {
+            line.use_ = Use::Free;
         }
-        let Some(line) = self.lines.iter_mut().find(|line| line.subscription() == Some(subscription)) else {
-            return;
-        };
-        line.use_ = Use::Ending;
-        self.news = News::Some;
     }
 
     /// Answers a client's offer ([`Role::Publisher`], [`Role::Single`]). `fresh` are credentials never used before:
@@ -193,7 +213,17 @@ impl PeerConnection {
     /// Whether something waits for the next offer: ours ([`Role::Subscriber`]) or the client's ([`Role::Single`]).
     #[must_use]
     pub fn needs_negotiation(&self) -> bool {
-        self.news == News::Some
+        let placed = self.placed();
+        let could_be = |known: &Subscribed| self.role == Role::Single || self.has_room(known.source.kind);
+        let waits = |(id, known): (&SubscriptionId, &Subscribed)| !placed.contains_key(id) && could_be(known);
+        match self.role {
+            Role::Publisher => false,
+            Role::Subscriber | Role::Single => {
+                self.news == News::Some
+                    || self.lines.iter().any(Line::ends)
+                    || self.subscriptions.iter().any(waits)
+            }
+        }
     }
 
     /// How many m-sections more the client must offer for what it subscribes to ([`Role::Single`]).
@@ -205,13 +235,13 @@ impl PeerConnection {
         Sections { audio: self.missing(MediaKind::Audio), video: self.missing(MediaKind::Video) }
     }
 
+    /// Lines that a subscription just left do not count as free: they cost one more round trip, and the next will take them.
     fn missing(&self, kind: MediaKind) -> u32 {
-        let wanted = self
-            .subscriptions
-            .iter()
-            .filter(|(id, known)| known.source.kind == kind && self.line_of(**id).is_none())
-            .count();
-        let free = self.lines.iter().filter(|line| line.could_send(kind)).count();
+        let placed = self.placed();
+        let waits =
+            |id: &SubscriptionId, known: &Subscribed| known.source.kind == kind && !placed.contains_key(id);
+        let wanted = self.subscriptions.iter().filter(|(id, known)| waits(id, known)).count();
+        let free = self.lines.iter().filter(|line| line.takes(kind)).count();
         u32::try_from(wanted.saturating_sub(free)).unwrap_or(u32::MAX)
     }
 
@@ -231,8 +261,20 @@ impl PeerConnection {
             .map_or(&[], |published| published.formats.as_slice())
     }
 
-    /// The line a subscription is sent on.
-    pub(super) fn line_of(&self, subscription: SubscriptionId) -> Option<usize> {
-        self.lines.iter().position(|line| line.subscription() == Some(subscription))
+    /// The line each subscription is sent on.
+    pub(super) fn placed(&self) -> BTreeMap<SubscriptionId, usize> {
+        let lines = self.lines.iter().enumerate();
+        lines.filter_map(|(index, line)| Some((line.subscription()?, index))).collect()
+    }
+}
+
+/// RFC 8830 §2: ids of streams and tracks are tokens. A part of them may be a client's word, so it is made one.
+fn clean(id: &mut String) {
+    if id.is_empty() || !id.bytes().all(is_token_byte) {
+        *id = id.chars().map(|c| if c.is_ascii() && is_token_byte(c as u8) { c } else { '-' }).collect();
+    }
+    id.truncate(MSID_MAX);
+    if id.is_empty() {
+        id.push('-');
     }
 }

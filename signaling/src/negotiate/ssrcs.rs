@@ -27,6 +27,11 @@ impl Ssrcs {
         }
     }
 
+    /// One that the client uses itself is not given.
+    pub(super) fn reserve(&mut self, ssrc: Ssrc) {
+        self.given.insert(ssrc.0);
+    }
+
     /// Any number: SplitMix64, which visits each once.
     pub(super) fn number(&mut self) -> u64 {
         self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);

@@ -13,6 +13,7 @@ mod write;
 use sfu::units::Mid;
 
 pub use error::SdpError;
+pub(crate) use parse::is_token_byte;
 pub use section::{
     Direction, ExtMap, Kind, Msid, Rtcp, RtpFormat, Sctp, Section, Setup, Simulcast, SimulcastStream,
     SsrcGroup, SsrcLine, SsrcSemantics,

@@ -15,6 +15,7 @@ mod attribute;
 mod media;
 
 pub(super) use attribute::extension_uri;
+pub(crate) use attribute::is_token_byte;
 
 /// Reads a description.
 pub(super) fn description(text: &str) -> Result<Description, SdpError> {
