@@ -18,7 +18,29 @@ use super::{
     send,
     terms::{self, Part, usable},
 };
-use crate::sdp::{Description, Kind, Section};
+use crate::sdp::{Description, Direction, Kind, Section};
+
+/// What a client does on a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Flow {
+    /// It sends, whatever else it does.
+    Sends,
+    /// It receives only.
+    Receives,
+    /// Neither, or nothing that can be taken.
+    None,
+}
+
+fn flow(offer: &Description, section: &Section) -> Flow {
+    if !usable(offer, section) || line::media(&section.kind).is_none() {
+        return Flow::None;
+    }
+    match section.direction {
+        Direction::SendRecv | Direction::SendOnly => Flow::Sends,
+        Direction::RecvOnly => Flow::Receives,
+        Direction::Inactive => Flow::None,
+    }
+}
 
 /// The lines on which a client begins to send by an offer.
 type Fresh = BTreeSet<usize>;
@@ -92,9 +114,8 @@ impl PeerConnection {
                 self.lines.push(Line::new(section.kind.clone(), section.mid));
             }
             let before = self.lines.get_mut(index).map(|line| std::mem::take(&mut line.use_));
-            let sends =
-                usable(offer, section) && line::media(&section.kind).is_some() && line::sends(section);
-            let use_ = self.take_line(before.unwrap_or_default(), section, sends, changes);
+            let flow = flow(offer, section);
+            let use_ = self.take_line(before.unwrap_or_default(), section, flow, changes);
             if matches!(use_, Use::Receiving(Received { track: None, .. })) {
                 begun.insert(index);
             }
@@ -108,12 +129,13 @@ impl PeerConnection {
     }
 
     /// What a line carries after the client said this of it.
-    fn take_line(&mut self, before: Use, section: &Section, sends: bool, changes: &mut Vec<Change>) -> Use {
+    fn take_line(&mut self, before: Use, section: &Section, flow: Flow, changes: &mut Vec<Change>) -> Use {
         let cid = line::cid(section);
+        let sends = flow == Flow::Sends;
         let goes_on = match &before {
             Use::Receiving(received) => sends && received.cid == cid,
             Use::Forgotten(forgotten) => sends && *forgotten == cid && !self.expects(cid.as_deref()),
-            Use::Sending(_) => !sends && !section.is_rejected() && section.direction.receives(),
+            Use::Sending(_) => flow == Flow::Receives,
             Use::Free | Use::Data => false,
         };
         if goes_on {

@@ -167,16 +167,16 @@ pub(super) fn fit(sink: &Format, source: &Format) -> Option<Fit> {
     }
     match source.payload.codec {
         Codec::H264 => fit_h264(&sink.fmtp, &source.fmtp),
-        Codec::Vp9 => exact(profile(&sink.fmtp, "profile-id", 0) == profile(&source.fmtp, "profile-id", 0)),
+        Codec::Vp9 => exact(profile(&sink.fmtp, "profile-id", 0), profile(&source.fmtp, "profile-id", 0)),
         Codec::Av1 => fit_av1(&sink.fmtp, &source.fmtp),
         Codec::H265 => fit_h265(&sink.fmtp, &source.fmtp),
-        Codec::Red => exact(red_inner(&sink.fmtp) == red_inner(&source.fmtp)),
+        Codec::Red => exact(red_inner(&sink.fmtp), red_inner(&source.fmtp)),
         Codec::Opus | Codec::Vp8 | Codec::Other => Some(Fit::Exact),
     }
 }
 
-fn exact(same: bool) -> Option<Fit> {
-    same.then_some(Fit::Exact)
+fn exact<T: PartialEq>(sink: T, source: T) -> Option<Fit> {
+    (sink == source).then_some(Fit::Exact)
 }
 
 fn profile(fmtp: &str, name: &str, default: u8) -> Option<u8> {

@@ -27,7 +27,9 @@ impl PeerConnection {
         let mut answer = self.description();
         answer.extmap_mixed = offer.extmap_mixed;
         for (line, theirs) in self.lines.iter().zip(&offer.sections) {
-            answer.sections.push(self.answer_section(line, theirs, usable(offer, theirs)));
+            let section =
+                if usable(offer, theirs) { self.answer_section(line, theirs) } else { rejected(theirs) };
+            answer.sections.push(section);
         }
         let accepted =
             |mid| answer.sections.iter().any(|section| section.mid == Some(mid) && !section.is_rejected());
@@ -56,10 +58,7 @@ impl PeerConnection {
         }
     }
 
-    fn answer_section(&self, line: &Line, theirs: &Section, usable: bool) -> Section {
-        if !usable {
-            return rejected(theirs);
-        }
+    fn answer_section(&self, line: &Line, theirs: &Section) -> Section {
         if line.media().is_none() {
             return if matches!(line.use_, Use::Data) { self.data_answer(theirs) } else { rejected(theirs) };
         }

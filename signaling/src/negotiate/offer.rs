@@ -1,6 +1,6 @@
 //! Our own offers, to clients that receive on a connection of their own, and what the client answers.
 
-use std::collections::BTreeSet;
+use std::{cmp::Reverse, collections::BTreeSet};
 
 use sfu::{
     ids::SubscriptionId,
@@ -146,7 +146,7 @@ impl PeerConnection {
                 format.payload.feedback = Feedback::TRANSPORT_CC;
             }
         }
-        formats.sort_by_key(|format| (codec::fit(format, primary).is_none(), format.mime != primary.mime));
+        formats.sort_by_key(|format| (Reverse(codec::fit(format, primary)), format.mime != primary.mime));
         formats
     }
 
