@@ -17,6 +17,8 @@ use crate::units::{RtpTime, SeqNo};
 const STRETCHES_MAX: usize = 32;
 /// RFC 7741 §4.2: a picture id has 7 or 15 bits.
 const PICTURE_MASK: u16 = 0x7fff;
+/// Packets later than this are of no use to anyone; a sender of SRTP has forgotten their numbers soon after.
+const LATE_MAX: u64 = 512;
 /// Stands for an encoding whose numbering ended.
 const FORGOTTEN: u8 = u8::MAX;
 /// RFC 7741 §4.2: KEYIDX has 5 bits.
@@ -90,14 +92,14 @@ pub(crate) enum Continuation {
 pub(crate) struct Rewriter {
     stretches: VecDeque<Stretch>,
     next_out: u64,
-    highest_in: u64,
+    next_in: u64,
     last: Option<Written>,
 }
 
 impl Rewriter {
     /// `first` is where the sequence begins; below 2^15, so that every receiver agrees on the rollover counter.
     pub(crate) fn new(first: u16) -> Self {
-        Self { stretches: VecDeque::new(), next_out: u64::from(first & 0x7fff), highest_in: 0, last: None }
+        Self { stretches: VecDeque::new(), next_out: u64::from(first & 0x7fff), next_in: 0, last: None }
     }
 
     /// The encoding that is being forwarded, unless its numbering ended.
@@ -160,18 +162,18 @@ impl Rewriter {
             tl0: offset(ids.tl0, packet.ids.tl0, u8::wrapping_sub),
             key: offset(ids.key, packet.ids.key, u8::wrapping_sub),
         };
-        self.highest_in = packet.seq.saturating_sub(1);
+        self.next_in = packet.seq;
         self.push(stretch);
     }
 
     /// How a packet of this encoding is written; `None` when it has no place in the stream.
     pub(crate) fn write(&mut self, layer: u8, packet: &Packet) -> Option<Written> {
         let current = self.stretches.back()?;
-        if current.layer != layer || packet.seq <= self.highest_in {
+        if current.layer != layer || packet.seq < self.next_in {
             return self.locate(layer, packet);
         }
         let mut written = current.written(packet.seq, packet.timestamp, packet.ids);
-        self.highest_in = packet.seq;
+        self.next_in = packet.seq.saturating_add(1);
         self.next_out = written.seq.saturating_add(1);
         // KEYIDX and TL0PICIDX are not in every packet: the last ones seen count.
         let before = self.last.map(|last| last.ids).unwrap_or_default();
@@ -189,13 +191,13 @@ impl Rewriter {
     /// A packet of this encoding is left out: the stream closes over it.
     pub(crate) fn skip(&mut self, layer: u8, seq: u64) {
         let Some(current) = self.stretches.back_mut() else { return };
-        if current.layer != layer || seq <= self.highest_in {
+        if current.layer != layer || seq < self.next_in {
             return;
         }
         let first_out = current.first_out.saturating_add(seq.saturating_sub(current.first_in));
         let next = Stretch { first_in: seq.saturating_add(1), first_out, ..*current };
-        let is_empty = self.highest_in < current.first_in && first_out == current.first_out;
-        self.highest_in = seq;
+        let is_empty = self.next_in <= current.first_in && first_out == current.first_out;
+        self.next_in = seq.saturating_add(1);
         self.next_out = first_out;
         if is_empty {
             *current = next;
@@ -222,7 +224,7 @@ impl Rewriter {
             if stretch.layer == layer && stretch.first_in <= packet.seq {
                 let written = stretch.written(packet.seq, packet.timestamp, packet.ids);
                 if written.seq < end_out {
-                    return Some(written);
+                    return (written.seq + LATE_MAX >= self.next_out).then_some(written);
                 }
             }
             end_out = stretch.first_out;
@@ -285,6 +287,13 @@ mod tests {
             .into();
 
         assert_eq!(seqs, [Some(1_000), Some(1_001), Some(1_004), Some(1_002), Some(1_005)]);
+    }
+
+    #[test]
+    fn a_stream_may_begin_with_the_first_number_there_is() {
+        let now = fixture::start();
+
+        assert_eq!(begun(0, now).write(0, &packet(0, 0, now)).map(|written| written.seq), Some(1_000));
     }
 
     #[test]

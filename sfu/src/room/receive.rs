@@ -30,6 +30,8 @@ use crate::{
     worker::DropReason,
 };
 
+/// A retransmission may overtake the packets after it, but not by much.
+const AHEAD_MAX: u64 = 100;
 /// RFC 4588 §4: a retransmission begins with the original sequence number.
 const OSN_LEN: usize = 2;
 
@@ -175,6 +177,10 @@ impl Room {
             return Err(DropReason::RtpStale);
         };
         let seq = SeqNo(u16::from_be_bytes(original)).extend(highest);
+        if seq > highest + AHEAD_MAX {
+            self.pool.give(opened.buffer);
+            return Err(DropReason::RtpStale);
+        }
         if layer.ring.contains(seq) {
             self.pool.give(opened.buffer);
             return Err(DropReason::RtpDuplicate);

@@ -29,6 +29,10 @@ mod deadlines;
 mod demux;
 mod egress;
 mod random;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+#[cfg(test)]
+mod tests;
 
 use self::demux::{Class, Demux, Place};
 pub(crate) use self::{deadlines::Deadlines, random::Random};
