@@ -45,12 +45,11 @@ impl<'a> Extensions<'a> {
     fn one_byte(&mut self) -> Option<(u8, &'a [u8])> {
         loop {
             let head = self.elements.u8()?;
-            let id = head >> 4;
-            match id {
-                // RFC 8285 §4.2: zero is padding whatever its length says; we skip one byte as libwebrtc does.
-                0 => {}
-                ONE_BYTE_STOP => return None,
-                _ => return Some((id, self.elements.take(usize::from(head & 0x0f).saturating_add(1))?)),
+            match head >> 4 {
+                0 if head == 0 => {}
+                // RFC 8285 §4.2: an identifier of zero with a length ends the elements too.
+                0 | ONE_BYTE_STOP => return None,
+                id => return Some((id, self.elements.take(usize::from(head & 0x0f).saturating_add(1))?)),
             }
         }
     }
@@ -182,6 +181,7 @@ mod tests {
     #[test]
     fn an_element_that_ends_early_ends_the_extensions() {
         assert_eq!(Extensions::new(ONE_BYTE_PROFILE, &[0x1f, 1, 2]).count(), 0);
+        assert_eq!(Extensions::new(ONE_BYTE_PROFILE, &[0x01, 9, 0x10, 1]).count(), 0);
         assert_eq!(Extensions::new(TWO_BYTE_PROFILE, &[1]).count(), 0);
         assert_eq!(Extensions::new(TWO_BYTE_PROFILE, &[1, 9, 0]).count(), 0);
         assert_eq!(Extensions::new(0xdead, &[0x10, 1, 0, 0]).count(), 0);
