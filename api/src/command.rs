@@ -12,7 +12,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::{
     app::{self, App},
-    config::{self, Config, ConfigError, Settings},
+    config::{self, Config, ConfigError, KeyPairs, Settings},
     doctor, telemetry,
     token::TokenArguments,
 };
@@ -63,7 +63,7 @@ struct KeySource {
     config: Option<PathBuf>,
     /// The server's keys, as for `sabha serve`; the first signs unless --api-key names another.
     #[arg(long, env = "SABHA_KEYS", value_name = "KEY: SECRET", hide_env_values = true)]
-    keys: Option<String>,
+    keys: Option<KeyPairs>,
 }
 
 /// The server's settings. Each is a flag, a variable and a key of the file: --udp-port, SABHA_UDP_PORT and udp_port.
@@ -121,12 +121,8 @@ fn serve(serving: Serve) -> ExitCode {
 }
 
 fn create_token(create: TokenCreate) -> ExitCode {
-    let keys = create.source.keys.as_deref().map(config::KeyPair::parse_all).transpose();
-    let signed = keys.map_err(ConfigError::from).and_then(|keys| {
-        let settings = Settings { keys, ..Settings::default() };
-        config::load(settings, create.source.config.as_deref(), &variable)
-    });
-    let signed = match signed {
+    let settings = Settings { keys: create.source.keys, ..Settings::default() };
+    let signed = match config::load(settings, create.source.config.as_deref(), &variable) {
         Ok(config) => create.token.sign(&config.keys, SystemTime::now()),
         Err(error) => return fail(&error),
     };

@@ -3,7 +3,7 @@
 //! Levels: TRACE per packet; DEBUG a turn not usually taken, and everything with an address or a person's name in it;
 //! INFO what a person would notice; WARN what should wake somebody; ERROR a promise broken.
 
-use std::io;
+use std::io::{self, IsTerminal};
 
 use tracing_subscriber::{EnvFilter, filter::ParseError, util::SubscriberInitExt};
 
@@ -23,7 +23,10 @@ pub enum TelemetryError {
 /// Sends the log to standard error, and panics with it.
 pub fn start(filter: &str, format: LogFormat) -> Result<(), TelemetryError> {
     let parsed = EnvFilter::try_new(filter).map_err(|error| TelemetryError::Filter(filter.into(), error))?;
-    let builder = tracing_subscriber::fmt().with_env_filter(parsed).with_writer(io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(parsed)
+        .with_ansi(io::stderr().is_terminal())
+        .with_writer(io::stderr);
     match format {
         LogFormat::Text => builder.with_target(false).finish().try_init(),
         LogFormat::Json => builder.json().flatten_event(true).finish().try_init(),

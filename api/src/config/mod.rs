@@ -27,7 +27,7 @@ use signaling::{
 
 pub use self::{
     settings::Settings,
-    values::{KeyPair, LogFormat, Port, Span, ValueError},
+    values::{KeyPair, KeyPairs, LogFormat, Port, Span, ValueError},
 };
 
 /// The key pair of development mode: every LiveKit SDK's examples and tests use it.
@@ -125,7 +125,7 @@ pub fn load(given: Settings, file: Option<&Path>, variable: Variable<'_>) -> Res
     if settings.keys.is_none()
         && let Some(text) = variable("LIVEKIT_KEYS")
     {
-        settings.keys = Some(KeyPair::parse_all(&text)?);
+        settings.keys = Some(text.parse()?);
     }
     if settings.node_ip.is_none()
         && let Some(text) = variable("NODE_IP")
@@ -144,7 +144,7 @@ fn read(path: &Path) -> Result<Settings, ConfigError> {
 }
 
 fn complete(settings: Settings) -> Result<Config, ConfigError> {
-    let keys: Keys = settings.keys.iter().flatten().map(KeyPair::to_entry).collect();
+    let keys: Keys = settings.keys.iter().flat_map(|keys| &keys.0).map(KeyPair::to_entry).collect();
     let mode = if settings.dev.unwrap_or(keys.is_empty()) { Mode::Development } else { Mode::Production };
     let keys = match mode {
         Mode::Production if keys.is_empty() => {

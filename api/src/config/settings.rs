@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use clap::{ArgAction, Args};
 use serde::Deserialize;
 
-use super::values::{self, KeyPair, LogFormat, Port, Span};
+use super::values::{self, KeyPairs, LogFormat, Port, Span};
 
 /// What was said about each setting; `None` is nothing.
 #[derive(Args, Clone, Debug, Default, Deserialize)]
@@ -19,10 +19,8 @@ pub struct Settings {
     /// API keys with their secrets, as "key: secret", several separated by commas or lines. Tokens are signed with them;
     /// whoever knows a secret can do everything. Use at least 32 random characters. In a file: a table [keys] with
     /// key = "secret". LIVEKIT_KEYS is read too.
-    #[arg(long, env = "SABHA_KEYS", value_name = "KEY: SECRET", value_parser = KeyPair::parse, value_delimiter = ',')]
-    #[arg(hide_env_values = true)]
-    #[serde(default, deserialize_with = "values::key_table")]
-    pub keys: Option<Vec<KeyPair>>,
+    #[arg(long, env = "SABHA_KEYS", value_name = "KEY: SECRET", hide_env_values = true)]
+    pub keys: Option<KeyPairs>,
 
     /// The addresses HTTP listens on. Default: all of this machine; in development mode only 127.0.0.1 and ::1. Put a
     /// reverse proxy with TLS in front before others use it: browsers allow camera and microphone on https only.

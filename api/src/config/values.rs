@@ -43,15 +43,32 @@ impl KeyPair {
         Ok(Self { key: key.into(), secret: Secret(secret.into()) })
     }
 
-    /// Reads several, on lines or between commas.
-    pub fn parse_all(text: &str) -> Result<Vec<Self>, ValueError> {
-        text.split(['\n', ',']).filter(|part| !part.trim().is_empty()).map(Self::parse).collect()
-    }
-
     /// As it stands in a table of keys.
     #[must_use]
     pub fn to_entry(&self) -> (String, Secret<String>) {
         (self.key.clone(), self.secret.clone())
+    }
+}
+
+/// API keys with their secrets; none is written too.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeyPairs(pub Vec<KeyPair>);
+
+impl FromStr for KeyPairs {
+    type Err = ValueError;
+
+    /// Several stand on lines of their own or between commas.
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        let parts = text.split(['\n', ',']).filter(|part| !part.trim().is_empty());
+        parts.map(KeyPair::parse).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+impl<'de> Deserialize<'de> for KeyPairs {
+    /// A table: `key = "secret"`.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let table = BTreeMap::<String, String>::deserialize(deserializer)?;
+        Ok(Self(table.into_iter().map(|(key, secret)| KeyPair { key, secret: Secret(secret) }).collect()))
     }
 }
 
@@ -176,14 +193,6 @@ pub(super) fn address_list<'de, D: Deserializer<'de>>(
     }
 }
 
-/// The table `[keys]`.
-pub(super) fn key_table<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<Vec<KeyPair>>, D::Error> {
-    let table = BTreeMap::<String, String>::deserialize(deserializer)?;
-    Ok(Some(table.into_iter().map(|(key, secret)| KeyPair { key, secret: Secret(secret) }).collect()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -205,10 +214,10 @@ mod tests {
     fn key_pairs_are_read_as_livekit_writes_them() {
         let pair = |key: &str, secret: &str| KeyPair { key: key.into(), secret: Secret(secret.into()) };
 
-        assert_eq!(KeyPair::parse_all("devkey: secret"), Ok(vec![pair("devkey", "secret")]));
-        assert_eq!(KeyPair::parse_all("a: \"b\"\n c:d \n"), Ok(vec![pair("a", "b"), pair("c", "d")]));
-        assert_eq!(KeyPair::parse_all("devkey"), Err(ValueError::KeyPair));
-        assert_eq!(KeyPair::parse_all(": secret"), Err(ValueError::KeyPair));
+        assert_eq!("devkey: secret".parse(), Ok(KeyPairs(vec![pair("devkey", "secret")])));
+        assert_eq!("a: \"b\"\n c:d \n".parse(), Ok(KeyPairs(vec![pair("a", "b"), pair("c", "d")])));
+        assert_eq!("devkey".parse::<KeyPairs>(), Err(ValueError::KeyPair));
+        assert_eq!(": secret".parse::<KeyPairs>(), Err(ValueError::KeyPair));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use sfu::io::{Advertise, LocalAddr, SfuConfig, advertised, local_addresses};
+use sfu::io::{Advertise, LocalAddr, SfuConfig, local_addresses};
 
 use super::Finding;
 
@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_millis(700);
 const TRIES: u32 = 3;
 
 pub(super) fn examine(config: &SfuConfig) -> Vec<Finding> {
-    let told = match advertised(&config.advertise) {
+    let told = match config.advertised() {
         Ok(told) => told,
         Err(error) => {
             let remedy = "name the addresses with --node-ip";

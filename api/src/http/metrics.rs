@@ -146,7 +146,7 @@ fn drops(page: &mut Page, workers: &[WorkerStats]) {
         let count = total(workers, |w| w.media.dropped.of(reason));
         page.sample("sabha_dropped_total", &[("reason", reason.name())], count);
     }
-    let io: [(&str, fn(&WorkerStats) -> u64); 5] = [
+    let io: [(&str, Of); 5] = [
         ("send_error", |w| w.io.send_errors),
         ("send_buffer_full", |w| w.io.send_dropped),
         ("tcp_queue_full", |w| w.io.frames_dropped),
@@ -159,7 +159,9 @@ fn drops(page: &mut Page, workers: &[WorkerStats]) {
 }
 
 /// One of a worker's totals: its name, how it moves, what it is, where it stands.
-type Column = (&'static str, Kind, &'static str, fn(&WorkerStats) -> u64);
+type Column = (&'static str, Kind, &'static str, Of);
+/// One of a worker's totals.
+type Of = fn(&WorkerStats) -> u64;
 
 fn per_worker(page: &mut Page, workers: &[WorkerStats]) {
     const COLUMNS: [Column; 14] = [

@@ -13,6 +13,7 @@ mod cors;
 pub mod dev;
 pub mod health;
 pub mod metrics;
+mod serve;
 pub mod web;
 
 use std::{
@@ -30,12 +31,11 @@ use axum::{
     http::{StatusCode, Uri, uri::PathAndQuery},
     middleware,
     routing::{any, get, post},
-    serve::ListenerExt,
 };
 use sfu::{io::Sfu, params::Secret};
 use signaling::Signaling;
-use tokio::{net::TcpListener, sync::watch};
 
+pub(crate) use self::serve::serve;
 use crate::{
     config::{Config, Mode},
     livekit,
@@ -124,21 +124,6 @@ pub fn metrics_router(state: &Arc<State>) -> Router {
         .route("/metrics", get(metrics::show))
         .route("/", get(metrics::show))
         .with_state(Arc::clone(state))
-}
-
-/// Serves until `quitting` changes, then lets requests end.
-pub(crate) async fn serve(listener: TcpListener, router: Router, mut quitting: watch::Receiver<()>) {
-    let listener = listener.tap_io(|stream| {
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "small frames may wait");
-        }
-    });
-    let quit = async move {
-        let _ = quitting.changed().await;
-    };
-    if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(quit).await {
-        tracing::error!(%error, "HTTP ended");
-    }
 }
 
 /// SDKs append `/rtc` to whatever they are given, `ws://host/` too.

@@ -9,15 +9,19 @@ mod json;
 mod room_service;
 mod twirp;
 
-use std::{sync::Arc, time::SystemTime};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use axum::{
-    body::to_bytes,
+    body::{Body, Bytes, to_bytes},
     extract::{self, Path, Request},
     http::{HeaderMap, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use signaling::token::Claims;
+use tokio::time::timeout;
 
 use self::twirp::{Call, Code, Codec, Refusal};
 use crate::http::{BODY_MAX, State};
@@ -92,8 +96,7 @@ async fn answer(state: &State, route: Route, request: Request) -> Result<Respons
         return Err(Refusal::new(Code::BadRoute, text).into());
     }
     let codec = Codec::of(&parts.headers)?;
-    let too_large = |_| Failure::Plain(StatusCode::PAYLOAD_TOO_LARGE, "request body too large".into());
-    let body = to_bytes(body, BODY_MAX).await.map_err(too_large)?;
+    let body = read(body).await?;
     let Some(claims) = claims else { return Err(Refusal::denied().into()) };
     let call = Call { codec, claims, body };
     let answered = match route.service {
@@ -101,6 +104,18 @@ async fn answer(state: &State, route: Route, request: Request) -> Result<Respons
         service => elsewhere::answer(service, route.method, &call),
     };
     Ok(answered?)
+}
+
+/// How long a caller may take to send its request.
+const BODY_TIME: Duration = Duration::from_secs(30);
+
+async fn read(body: Body) -> Result<Bytes, Failure> {
+    let plain = |status: StatusCode| Failure::Plain(status, status.to_string());
+    match timeout(BODY_TIME, to_bytes(body, BODY_MAX)).await {
+        Ok(Ok(bytes)) => Ok(bytes),
+        Ok(Err(_)) => Err(plain(StatusCode::PAYLOAD_TOO_LARGE)),
+        Err(_) => Err(plain(StatusCode::REQUEST_TIMEOUT)),
+    }
 }
 
 /// Whoever comes with a bad token is refused before anything else, as LiveKit does it: in plain text.

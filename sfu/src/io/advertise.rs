@@ -50,15 +50,10 @@ pub fn local_addresses() -> io::Result<Vec<LocalAddr>> {
     Ok(interfaces.into_iter().map(|found| LocalAddr { ip: found.ip(), interface: found.name }).collect())
 }
 
-/// The addresses to advertise.
-pub fn advertised(advertise: &Advertise) -> io::Result<Vec<IpAddr>> {
-    match advertise {
-        Advertise::Addresses(addresses) => Ok(addresses.clone()),
-        Advertise::Local(loopback) => {
-            let default: Vec<IpAddr> = AFAR.into_iter().filter_map(source_towards).collect();
-            Ok(choose(&local_addresses()?, &default, *loopback))
-        }
-    }
+/// Those of this host that clients can reach, best first.
+pub(super) fn local(loopback: Loopback) -> io::Result<Vec<IpAddr>> {
+    let default: Vec<IpAddr> = AFAR.into_iter().filter_map(source_towards).collect();
+    Ok(choose(&local_addresses()?, &default, loopback))
 }
 
 /// Whether a client may reach us at several addresses, so that a reply has to leave from the one it asked.

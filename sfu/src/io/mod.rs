@@ -36,7 +36,7 @@ use tokio::{
 };
 
 pub use self::{
-    advertise::{Advertise, LocalAddr, Loopback, advertised, local_addresses},
+    advertise::{Advertise, LocalAddr, Loopback, local_addresses},
     counters::{IoCounters, WorkerStats},
     mailbox::Full,
 };
@@ -83,6 +83,22 @@ impl Default for SfuConfig {
             advertise: Advertise::Local(Loopback::Hidden),
             socket_buffer: 4 << 20,
             padding_max: WorkerConfig::default().padding_max,
+        }
+    }
+}
+
+impl SfuConfig {
+    /// The addresses clients are told: what the operator lists, as it is; or of our own those that the sockets can be
+    /// reached at.
+    pub fn advertised(&self) -> io::Result<Vec<IpAddr>> {
+        match &self.advertise {
+            Advertise::Addresses(addresses) => Ok(addresses.clone()),
+            Advertise::Local(_) if !self.bind.is_unspecified() => Ok(vec![self.bind]),
+            Advertise::Local(loopback) => {
+                let mut ips = advertise::local(*loopback)?;
+                ips.retain(|ip| self.bind.is_ipv6() || ip.is_ipv4());
+                Ok(ips)
+            }
         }
     }
 }
@@ -327,19 +343,11 @@ fn candidates(
     bound: SocketAddr,
     tcp_port: Option<u16>,
 ) -> Result<Vec<Candidate>, StartError> {
-    let ips = match &config.advertise {
-        Advertise::Local(_) if !bound.ip().is_unspecified() => vec![bound.ip()],
-        Advertise::Local(_) | Advertise::Addresses(_) => {
-            advertised(&config.advertise).map_err(StartError::Addresses)?
-        }
-    };
-    // Of our own addresses only those that the socket can be reached at; what the operator lists is taken as said.
-    let listed = matches!(config.advertise, Advertise::Addresses(_));
-    let any_v6 = bound.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED);
-    let reachable = |ip: &&IpAddr| listed || any_v6 || ip.is_ipv4() == bound.ip().is_ipv4();
+    let config = SfuConfig { bind: bound.ip(), ..config.clone() };
+    let ips = config.advertised().map_err(StartError::Addresses)?;
     let at = |protocol, port| {
         let candidate = move |ip: &IpAddr| Candidate { protocol, addr: SocketAddr::new(*ip, port) };
-        ips.iter().filter(reachable).map(candidate)
+        ips.iter().map(candidate)
     };
     let udp = at(Protocol::Udp, bound.port());
     let tcp = tcp_port.into_iter().flat_map(|port| at(Protocol::Tcp, port));
