@@ -1,6 +1,8 @@
-//! Whose password a check has to be signed with: ours now, and for a while after a restart, ours before.
+//! Whose password a check has to be signed with: ours of this generation, and for a while after a restart of the last.
 //!
-//! Invariant: at most two generations of ours are good at any time, and the older one only for [`PREVIOUS_LIFETIME`].
+//! Invariants:
+//! - at most two generations of ours are good at any time, and the older one only for [`PREVIOUS_LIFETIME`];
+//! - a generation is a pair: our ufrag of one with the client's of another is nobody's name.
 
 use std::time::{Duration, Instant};
 
@@ -12,110 +14,138 @@ use crate::params::IceCredentials;
 /// whoever overheard the old ones is shut out sooner.
 const PREVIOUS_LIFETIME: Duration = Duration::from_secs(5);
 
-/// One pair of ours.
-#[derive(Clone, Debug)]
-pub(super) struct Generation {
-    ufrag: String,
-    /// Signs checks and answers.
-    pub(super) key: IntegrityKey,
-    /// Counts restarts.
-    pub(super) number: u32,
-}
-
-/// Both sides' credentials, as far as they are known.
+/// One pair: ours, and the client's as far as it is known.
 #[derive(Debug)]
-pub(super) struct Credentials {
-    current: Generation,
-    previous: Option<(Generation, Instant)>,
-    remote: RemoteUfrag,
+struct Generation {
+    number: u32,
+    ufrag: String,
+    key: IntegrityKey,
+    theirs: Theirs,
 }
 
 /// What the client calls itself.
 #[derive(Debug)]
-enum RemoteUfrag {
+enum Theirs {
     /// Its description is on its way, and no check came yet.
     Unknown,
     /// Its description is on its way; this is what its checks say. They are signed with our password, which it can
     /// only have from our description.
     Assumed(String),
-    /// From its description, with the one before that.
-    Told { now: String, before: Option<String> },
+    /// From its description.
+    Told(String),
+}
+
+/// Who signed a check.
+#[derive(Clone, Debug)]
+pub(super) struct Signer {
+    /// Signs the answer as well.
+    pub(super) key: IntegrityKey,
+    /// Which generation it is: they count from 0.
+    pub(super) generation: u32,
+}
+
+/// What a description changes about what was heard before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Told {
+    /// Nothing.
+    Same,
+    /// Checks of this generation came from somebody else.
+    Stranger { generation: u32 },
+}
+
+/// Both sides' credentials.
+#[derive(Debug)]
+pub(super) struct Credentials {
+    current: Generation,
+    previous: Option<(Generation, Instant)>,
+    /// The client's of the next generation: its description came before we began ours.
+    next: Option<String>,
 }
 
 impl Credentials {
     pub(super) fn new(local: IceCredentials) -> Self {
-        Self { current: Generation::new(local, 0), previous: None, remote: RemoteUfrag::Unknown }
+        Self { current: Generation::new(0, local, Theirs::Unknown), previous: None, next: None }
     }
 
+    /// A new generation of ours (RFC 8445 §9). Whichever side began the restart, the client's part of it either came
+    /// already or is on its way.
     pub(super) fn restart(&mut self, local: IceCredentials, now: Instant) {
         if local.ufrag == self.current.ufrag {
             return;
         }
-        let next = Generation::new(local, self.current.number.saturating_add(1));
+        let theirs = self.next.take().map_or(Theirs::Unknown, Theirs::Told);
+        let next = Generation::new(self.current.number.saturating_add(1), local, theirs);
         let old = std::mem::replace(&mut self.current, next);
         self.previous = Some((old, now + PREVIOUS_LIFETIME));
     }
 
-    /// Whether what was heard so far came from this client.
-    pub(super) fn set_remote(&mut self, remote: &IceCredentials) -> bool {
-        let told = |before| RemoteUfrag::Told { now: remote.ufrag.clone(), before };
-        match &self.remote {
-            RemoteUfrag::Unknown => {
-                self.remote = told(None);
-                true
-            }
-            RemoteUfrag::Assumed(heard) => {
-                let same = *heard == remote.ufrag;
-                self.remote = told(None);
-                same
-            }
-            RemoteUfrag::Told { now, .. } => {
-                if *now != remote.ufrag {
-                    self.remote = told(Some(now.clone()));
-                }
-                true
-            }
+    /// The client's credentials, from its description.
+    pub(super) fn set_remote(&mut self, remote: &IceCredentials) -> Told {
+        if self.is_previous(remote.ufrag.as_bytes()) {
+            return Told::Same;
         }
+        let told = match &self.current.theirs {
+            Theirs::Told(known) => {
+                if *known != remote.ufrag {
+                    self.next = Some(remote.ufrag.clone());
+                }
+                return Told::Same;
+            }
+            Theirs::Assumed(heard) if *heard != remote.ufrag => {
+                Told::Stranger { generation: self.current.number }
+            }
+            Theirs::Assumed(_) | Theirs::Unknown => Told::Same,
+        };
+        self.current.theirs = Theirs::Told(remote.ufrag.clone());
+        told
     }
 
-    /// The generation a username belongs to.
-    pub(super) fn find(&mut self, ours: &[u8], theirs: &[u8], now: Instant) -> Option<&Generation> {
-        if !self.remote.may_be(theirs) {
-            return None;
-        }
+    /// The key a check with this username has to be signed with.
+    pub(super) fn find(&mut self, ours: &[u8], theirs: &[u8], now: Instant) -> Option<Signer> {
         if self.previous.as_ref().is_some_and(|(_, until)| *until <= now) {
             self.previous = None;
         }
         if self.current.ufrag.as_bytes() == ours {
-            return Some(&self.current);
+            // A client that took our new name and still has its old one is in the middle of its restart. Were it
+            // answered, libwebrtc would keep the half-new path and never check the new one.
+            let halfway = self.current.number > 0 && self.is_previous(theirs);
+            return (self.current.theirs.may_be(theirs) && !halfway).then(|| self.current.signer());
         }
         let (previous, _) = self.previous.as_ref()?;
-        (previous.ufrag.as_bytes() == ours).then_some(previous)
+        (previous.ufrag.as_bytes() == ours && previous.theirs.may_be(theirs)).then(|| previous.signer())
     }
 
     /// Notes what an authentic check calls its sender, as long as nothing better is known.
-    pub(super) fn assume_remote(&mut self, theirs: &[u8]) {
-        if matches!(self.remote, RemoteUfrag::Unknown) {
-            self.remote = RemoteUfrag::Assumed(String::from_utf8_lossy(theirs).into_owned());
+    pub(super) fn heard(&mut self, signer: &Signer, theirs: &[u8]) {
+        if self.current.number == signer.generation && matches!(self.current.theirs, Theirs::Unknown) {
+            self.current.theirs = Theirs::Assumed(String::from_utf8_lossy(theirs).into_owned());
+        }
+    }
+
+    fn is_previous(&self, theirs: &[u8]) -> bool {
+        let Some((previous, _)) = &self.previous else { return false };
+        match &previous.theirs {
+            Theirs::Unknown => false,
+            Theirs::Assumed(name) | Theirs::Told(name) => name.as_bytes() == theirs,
         }
     }
 }
 
 impl Generation {
-    fn new(local: IceCredentials, number: u32) -> Self {
-        Self { key: IntegrityKey::short_term(&local.pwd.0), ufrag: local.ufrag, number }
+    fn new(number: u32, local: IceCredentials, theirs: Theirs) -> Self {
+        Self { number, key: IntegrityKey::short_term(&local.pwd.0), ufrag: local.ufrag, theirs }
+    }
+
+    fn signer(&self) -> Signer {
+        Signer { key: self.key.clone(), generation: self.number }
     }
 }
 
-impl RemoteUfrag {
-    /// While a restart is under way either side may be ahead of the other, so the name before counts as well.
-    fn may_be(&self, theirs: &[u8]) -> bool {
+impl Theirs {
+    fn may_be(&self, name: &[u8]) -> bool {
         match self {
-            Self::Unknown => !theirs.is_empty(),
-            Self::Assumed(heard) => heard.as_bytes() == theirs,
-            Self::Told { now, before } => {
-                now.as_bytes() == theirs || before.as_ref().is_some_and(|before| before.as_bytes() == theirs)
-            }
+            Self::Unknown => !name.is_empty(),
+            Self::Assumed(known) | Self::Told(known) => known.as_bytes() == name,
         }
     }
 }

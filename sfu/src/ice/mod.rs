@@ -13,7 +13,7 @@ use std::time::Instant;
 use turn::stun::{AttributeType, Builder, Class, ErrorCode, IntegrityKey, Message, Method, StunError};
 
 use self::{
-    credentials::{Credentials, Generation},
+    credentials::{Credentials, Signer, Told},
     paths::{Check, Paths},
 };
 use crate::params::{IceCredentials, Remote};
@@ -69,8 +69,9 @@ impl Agent {
     /// The client's credentials. Paths that were learnt while its description was on its way, from somebody who called
     /// itself something else, are forgotten.
     pub fn set_remote(&mut self, remote: &IceCredentials) {
-        if !self.credentials.set_remote(remote) {
-            self.paths = Paths::default();
+        match self.credentials.set_remote(remote) {
+            Told::Same => {}
+            Told::Stranger { generation } => self.paths.forget(generation),
         }
     }
 
@@ -79,28 +80,28 @@ impl Agent {
         if message.class() != Class::Request || message.method() != Method::BINDING {
             return Reply::Ignored;
         }
-        let Some(generation) = self.authenticate(message, now) else { return Reply::Ignored };
+        let Some(signer) = self.authenticate(message, now) else { return Reply::Ignored };
 
         let mut unknown = message.unknown_attributes(UNDERSTOOD).peekable();
         if unknown.peek().is_some() {
-            let answer = answer(message, Class::Error, &generation.key, |builder| {
+            let answer = answer(message, Class::Error, &signer.key, |builder| {
                 builder.error_code(ErrorCode::UNKNOWN_ATTRIBUTE).unknown_attributes(unknown)
             });
             return answer.map_or(Reply::Ignored, Reply::Refused);
         }
         // RFC 8445 §7.3.1.1: a lite agent stays controlled, so whoever claims to be controlled has to change.
         if message.ice_controlled().is_some() {
-            let answer = answer(message, Class::Error, &generation.key, |builder| {
+            let answer = answer(message, Class::Error, &signer.key, |builder| {
                 builder.error_code(ErrorCode::ROLE_CONFLICT)
             });
             return answer.map_or(Reply::Ignored, Reply::Refused);
         }
 
         let answer =
-            answer(message, Class::Success, &generation.key, |builder| builder.xor_mapped_address(from.addr));
+            answer(message, Class::Success, &signer.key, |builder| builder.xor_mapped_address(from.addr));
         let Some(answer) = answer else { return Reply::Ignored };
         let check = Check {
-            generation: generation.number,
+            generation: signer.generation,
             priority: message.priority().unwrap_or_default(),
             nominates: message.use_candidate(),
         };
@@ -126,20 +127,19 @@ impl Agent {
         self.paths.knows(remote, now)
     }
 
-    /// The generation of credentials whose password signed the message; `None` when nothing of it is authentic.
-    fn authenticate(&mut self, message: &Message<'_>, now: Instant) -> Option<Generation> {
+    /// Who signed the message; `None` when it is not authentic.
+    fn authenticate(&mut self, message: &Message<'_>, now: Instant) -> Option<Signer> {
         let (ours, theirs) = split_username(message.username()?)?;
-        let generation = self.credentials.find(ours, theirs, now)?;
-        message.check_integrity(&generation.key).ok()?;
+        let signer = self.credentials.find(ours, theirs, now)?;
+        message.check_integrity(&signer.key).ok()?;
         // RFC 8445 asks for FINGERPRINT, yet nothing depends on it where MESSAGE-INTEGRITY matched: only a wrong one
         // is held against the sender.
         match message.check_fingerprint() {
             Ok(()) | Err(StunError::Missing(_)) => {}
             Err(_) => return None,
         }
-        let generation = generation.clone();
-        self.credentials.assume_remote(theirs);
-        Some(generation)
+        self.credentials.heard(&signer, theirs);
+        Some(signer)
     }
 }
 

@@ -72,6 +72,14 @@ impl Paths {
         self.reselect(from, check, now);
     }
 
+    /// Forgets what only a generation of credentials speaks for.
+    pub(super) fn forget(&mut self, generation: u32) {
+        self.known.retain(|_, path| path.generation != generation);
+        if self.selected_path().is_none() {
+            self.selected = self.known.iter().max_by_key(|(_, path)| path.heard).map(|(remote, _)| *remote);
+        }
+    }
+
     pub(super) fn selected(&self) -> Option<Remote> {
         self.selected
     }

@@ -273,16 +273,68 @@ fn old_credentials_are_refused_five_seconds_after_a_restart() {
 
 #[test]
 fn a_client_that_learns_of_a_restart_late_is_heard_meanwhile() {
+    for ours_first in [false, true] {
+        let mut world = World::new();
+        world.hear(1, Nominates::Yes);
+        if ours_first {
+            world.agent.restart(credentials("new", NEW), world.now);
+        } else {
+            world.agent.set_remote(&credentials("theirs2", "irrelevant"));
+        }
+        assert!(matches!(world.check(1, Check::signed("ours:theirs", OLD)), Reply::Accepted(_)));
+        if ours_first {
+            world.agent.set_remote(&credentials("theirs2", "irrelevant"));
+        } else {
+            world.agent.restart(credentials("new", NEW), world.now);
+        }
+
+        assert!(matches!(world.check(1, Check::signed("ours:theirs", OLD)), Reply::Accepted(_)));
+        assert!(matches!(world.check(1, Check::signed("new:theirs2", NEW)), Reply::Accepted(_)));
+    }
+}
+
+/// Seen with Chromium 156: answered on `old:new`, it kept that path, never checked `new:new`, and was cut off when the
+/// old credentials ended.
+#[test]
+fn a_client_halfway_through_a_restart_is_not_answered() {
     let mut world = World::new();
     world.hear(1, Nominates::Yes);
+    world.agent.set_remote(&credentials("theirs2", "irrelevant"));
+    assert_eq!(world.check(2, Check::signed("ours:theirs2", OLD)), Reply::Ignored);
+    world.agent.restart(credentials("new", NEW), world.now);
+
+    assert_eq!(world.check(2, Check::signed("ours:theirs2", OLD)), Reply::Ignored);
+    assert_eq!(world.check(2, Check::signed("new:theirs", NEW)), Reply::Ignored);
+}
+
+#[test]
+fn a_restart_of_ours_is_answered_before_the_clients_description_comes() {
+    let mut world = World::new();
+    world.hear(1, Nominates::Yes);
+    world.agent.restart(credentials("new", NEW), world.now);
+    world.agent.set_remote(&credentials("theirs", "an unrelated description"));
+    assert_eq!(world.check(2, Check::signed("new:theirs", NEW)), Reply::Ignored, "halfway");
+
+    assert!(matches!(world.check(2, Check::signed("new:theirs2", NEW)), Reply::Accepted(_)));
+    world.agent.set_remote(&credentials("theirs2", "irrelevant"));
+
+    assert!(matches!(world.check(2, Check::signed("new:theirs2", NEW)), Reply::Accepted(_)));
+    assert_eq!(world.agent.selected(), Some(remote(1)));
+}
+
+#[test]
+fn a_stranger_in_a_restart_does_not_cost_the_client_its_path() {
+    let mut world = World::new();
+    world.hear(1, Nominates::Yes);
+    world.agent.restart(credentials("new", NEW), world.now);
+    let check = Check { nominates: true, ..Check::signed("new:stranger", NEW) };
+    assert!(matches!(world.check(2, check), Reply::Accepted(_)));
+    assert_eq!(world.agent.selected(), Some(remote(2)));
 
     world.agent.set_remote(&credentials("theirs2", "irrelevant"));
-    assert!(matches!(world.check(1, Check::signed("ours:theirs", OLD)), Reply::Accepted(_)));
-    world.agent.restart(credentials("new", NEW), world.now);
-    assert!(matches!(world.check(1, Check::signed("ours:theirs", OLD)), Reply::Accepted(_)));
-    assert!(matches!(world.check(1, Check::signed("ours:theirs2", OLD)), Reply::Accepted(_)));
 
-    assert!(matches!(world.check(1, Check::signed("new:theirs2", NEW)), Reply::Accepted(_)));
+    assert_eq!(world.agent.selected(), Some(remote(1)));
+    assert!(!world.agent.knows(remote(2), world.now));
 }
 
 #[test]
@@ -290,8 +342,9 @@ fn fifty_restarts_leave_one_path() {
     let mut world = World::new();
     for turn in 0..50 {
         let (ufrag, pwd) = (format!("u{turn}"), format!("password number {turn:06}"));
+        world.agent.set_remote(&credentials(&format!("t{turn}"), "irrelevant"));
         world.agent.restart(credentials(&ufrag, &pwd), world.now);
-        let check = Check { nominates: true, ..Check::signed(&format!("{ufrag}:theirs"), &pwd) };
+        let check = Check { nominates: true, ..Check::signed(&format!("{ufrag}:t{turn}"), &pwd) };
         assert!(matches!(world.check(1, check), Reply::Accepted(_)));
         world.pass(Duration::from_millis(50));
     }
