@@ -1,6 +1,7 @@
 //! What a payload tells without being decoded: where key frames begin and which layers a packet belongs to.
 //!
 //! Invariant: a payload is opaque as far as it is malformed: it describes nothing, and it never panics.
+#![warn(clippy::arithmetic_side_effects)]
 
 pub mod av1;
 mod bits;

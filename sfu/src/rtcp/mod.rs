@@ -3,6 +3,7 @@
 //! Invariants:
 //! - a packet that is handed out is whole: its counts fit its length, so its iterators cannot fail;
 //! - the first malformed packet ends its compound packet.
+#![warn(clippy::arithmetic_side_effects)]
 
 mod feedback;
 mod report;

@@ -17,7 +17,7 @@ use crate::{
 pub const STATUSES_MAX: u16 = 8_192;
 
 /// §3.1.5: deltas are counted in 250 µs, the reference time in 64 ms.
-const TICK_MICROS: u64 = 250;
+const TICK_MICROS: u128 = 250;
 const TICKS_PER_REFERENCE: i64 = 256;
 const REFERENCE_MASK: i64 = 0x00ff_ffff;
 
@@ -291,7 +291,7 @@ fn write(writer: &mut Writer<'_>, message: &Message, arrivals: &[Arrival]) -> Re
 }
 
 fn ticks(at: Duration) -> i64 {
-    i64::try_from(at.as_micros() / u128::from(TICK_MICROS)).unwrap_or(i64::MAX)
+    i64::try_from(at.as_micros() / TICK_MICROS).unwrap_or(i64::MAX)
 }
 
 /// What is still to be told: the delta, or the loss, of each packet from `seq` to the last arrival. It ends
@@ -383,6 +383,7 @@ impl Iterator for Untold<'_> {
 }
 
 #[cfg(test)]
+#[expect(clippy::arithmetic_side_effects, reason = "a test that overflows fails")]
 mod tests {
     use super::{super::Packet, *};
 
@@ -530,8 +531,8 @@ mod tests {
     }
 
     fn in_ticks(arrival: Arrival) -> Arrival {
-        let micros = u64::try_from(arrival.at.as_micros()).unwrap();
-        Arrival { at: Duration::from_micros(micros / TICK_MICROS * TICK_MICROS), ..arrival }
+        let micros = arrival.at.as_micros() / TICK_MICROS * TICK_MICROS;
+        Arrival { at: Duration::from_micros(u64::try_from(micros).unwrap()), ..arrival }
     }
 
     /// Writes one message and reads it: each packet and when it arrived, and how many arrivals were told.

@@ -1,6 +1,7 @@
 //! RTP packets (RFC 3550 §5): the header is read where it lies and written into the caller's buffer.
 //!
 //! Invariant: a parsed header lies within its packet; what is after it belongs to SRTP until it is opened.
+#![warn(clippy::arithmetic_side_effects)]
 
 mod extension;
 mod writer;

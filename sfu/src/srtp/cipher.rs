@@ -39,7 +39,7 @@ impl Cipher {
     }
 
     pub(super) const fn rtcp_overhead(&self) -> usize {
-        self.rtp_overhead() + RTCP_INDEX_LEN
+        self.rtp_overhead().saturating_add(RTCP_INDEX_LEN)
     }
 
     pub(super) fn seal_rtp(

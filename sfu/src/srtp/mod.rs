@@ -5,6 +5,8 @@
 //! - one key never seals the same (SSRC, index) twice: [`Sealer`] refuses;
 //! - nothing is allocated for a packet, and payloads are not copied on their way through GCM.
 
+#![warn(clippy::arithmetic_side_effects)]
+
 mod cipher;
 mod cm;
 mod gcm;
@@ -79,7 +81,7 @@ impl KeyingMaterial {
     /// How many bytes the exporter is to be asked for.
     #[must_use]
     pub const fn len(profile: SrtpProfile) -> usize {
-        2 * (keys::key_len(profile) + keys::salt_len(profile))
+        keys::key_len(profile).saturating_add(keys::salt_len(profile)).saturating_mul(2)
     }
 }
 
@@ -114,4 +116,5 @@ impl Srtp {
 }
 
 #[cfg(test)]
+#[expect(clippy::arithmetic_side_effects, reason = "a test that overflows fails")]
 mod tests;

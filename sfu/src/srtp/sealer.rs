@@ -3,6 +3,8 @@
 //! Invariant: no (SSRC, index) is sealed twice under one key. AES-GCM falls apart when a nonce is used again,
 //! so an index that is behind everything remembered is refused too.
 
+use std::collections::hash_map::Entry;
+
 use rustc_hash::FxHashMap;
 
 use super::{
@@ -87,10 +89,12 @@ impl Sealer {
     }
 
     fn guard(&mut self, ssrc: Ssrc, index: u64) -> Result<(), SrtpError> {
-        if !self.sealed.contains_key(&ssrc) && self.sealed.len() >= SOURCES_MAX {
-            return Err(SrtpError::TooManySources);
-        }
-        let sealed = self.sealed.entry(ssrc).or_default();
+        let known = self.sealed.len();
+        let sealed = match self.sealed.entry(ssrc) {
+            Entry::Occupied(sealed) => sealed.into_mut(),
+            Entry::Vacant(_) if known >= SOURCES_MAX => return Err(SrtpError::TooManySources),
+            Entry::Vacant(place) => place.insert(Window::default()),
+        };
         match sealed.standing(index) {
             Standing::Fresh => sealed.mark(index),
             Standing::Seen | Standing::Old => return Err(SrtpError::SealedBefore(ssrc, index)),

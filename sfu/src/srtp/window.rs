@@ -58,7 +58,7 @@ impl<const WORDS: usize> Window<WORDS> {
         let newest = index >> 6;
         // Before the first index no word has to be kept; afterwards those after the newest so far are reused.
         let from = self.highest().map_or(0, |highest| (highest >> 6).saturating_add(1));
-        let from = from.max(newest.saturating_sub(WORDS as u64 - 1));
+        let from = from.max(newest.saturating_sub((WORDS as u64).saturating_sub(1)));
         for word in from..=newest {
             if let Some(seen) = self.seen.get_mut(slot::<WORDS>(word)) {
                 *seen = 0;
@@ -69,6 +69,7 @@ impl<const WORDS: usize> Window<WORDS> {
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "less than WORDS")]
+#[expect(clippy::arithmetic_side_effects, reason = "there are words")]
 const fn slot<const WORDS: usize>(word: u64) -> usize {
     (word % WORDS as u64) as usize
 }
