@@ -11,8 +11,8 @@ use sfu::{
 };
 
 use super::{
-    Answer, Change, Cids, Encryption, Expected, Format, NegotiationError, Offered, PeerConnection, Red, Role,
-    codec, encoding, extension,
+    Answer, Change, Cids, CodecUnsupported, Encryption, Expected, Format, NegotiationError, Offered,
+    PeerConnection, Red, Role, Source, codec, encoding, extension,
     line::{self, Line, Published, Received, Use},
     peer::{Data, News},
     send,
@@ -40,6 +40,17 @@ fn flow(offer: &Description, section: &Section) -> Flow {
         Direction::RecvOnly => Flow::Receives,
         Direction::Inactive => Flow::None,
     }
+}
+
+/// Where a subscription is carried.
+#[derive(Clone, Debug)]
+pub(super) enum Place {
+    /// On this line.
+    At(usize),
+    /// On one that the client has yet to offer.
+    Missing,
+    /// The client does not take it.
+    Nowhere(CodecUnsupported),
 }
 
 /// The lines on which a client begins to send by an offer.
@@ -119,11 +130,13 @@ impl PeerConnection {
             if matches!(use_, Use::Receiving(Received { track: None, .. })) {
                 begun.insert(index);
             }
+            let accepted = self.enabled(section);
             let Some(line) = self.lines.get_mut(index) else { continue };
             line.use_ = use_;
             line.kind.clone_from(&section.kind);
             line.mid = section.mid;
             line.theirs = Some(section.clone());
+            line.accepted = accepted;
         }
         begun
     }
@@ -171,7 +184,7 @@ impl PeerConnection {
             let Some(theirs) = &line.theirs else { continue };
             let ours = extension::accept(&theirs.extensions);
             receive.extensions = line::join(receive.extensions, extension::received(&ours));
-            for format in self.accepted(line) {
+            for format in &line.accepted {
                 let number = format.payload.payload_type;
                 if receive.formats.iter().all(|known| known.payload_type != number) {
                     receive.formats.push(format.payload);
@@ -294,18 +307,18 @@ impl PeerConnection {
         Ok(Some(Published { track: expected.track, params, mime: first.mime.clone(), formats }))
     }
 
-    /// The client's formats of a line that are enabled, in its order.
-    pub(super) fn accepted(&self, line: &Line) -> Vec<Format> {
-        let (Some(kind), Some(theirs)) = (line.media(), &line.theirs) else { return Vec::new() };
-        let enabled = if line::sends(theirs) { &self.policy.publish } else { &self.policy.subscribe };
-        let mut formats = codec::read(kind, &theirs.formats);
+    /// The client's formats of an m-section that are enabled, in its order.
+    fn enabled(&self, section: &Section) -> Vec<Format> {
+        let Some(kind) = line::media(&section.kind) else { return Vec::new() };
+        let enabled = if line::sends(section) { &self.policy.publish } else { &self.policy.subscribe };
+        let mut formats = codec::read(kind, &section.formats);
         formats.retain(|format| enabled.contains(&format.mime));
         formats
     }
 
-    /// The same in our order: what is wanted of the track comes first, as browsers send the answer's first.
+    /// The formats of a line in our order: what is wanted of its track comes first, as browsers send the answer's first.
     pub(super) fn preferred(&self, line: &Line, expected: Option<&Expected>) -> Vec<Format> {
-        let mut formats = self.accepted(line);
+        let mut formats = line.accepted.clone();
         let Some(expected) = expected else { return formats };
         let wanted = |format: &Format| {
             expected.codec.as_ref().is_some_and(|mime| mime.eq_ignore_ascii_case(&format.mime))
@@ -333,34 +346,71 @@ impl PeerConnection {
 
     /// Gives waiting subscriptions the free lines, and tells how each is written.
     fn place_subscriptions(&mut self, changes: &mut Vec<Change>) {
-        let placed = self.placed();
-        let ids: Vec<SubscriptionId> = self.subscriptions.keys().copied().collect();
-        for id in ids {
-            let Some(kind) = self.subscriptions.get(&id).map(|known| known.source.kind) else { continue };
-            let free = || self.lines.iter().position(|line| line.takes(kind));
-            let Some(place) = placed.get(&id).copied().or_else(free) else { continue };
-            if let Some(change) = self.place_subscription(id, place) {
-                changes.push(change);
-            }
+        let places = self.places();
+        for (id, place) in places {
+            changes.extend(match place {
+                Place::At(index) => self.place_subscription(id, index),
+                Place::Missing => None,
+                Place::Nowhere(why) => {
+                    self.unsubscribe(id);
+                    Some(Change::Refused { subscription: id, why })
+                }
+            });
         }
     }
 
-    fn place_subscription(&mut self, id: SubscriptionId, place: usize) -> Option<Change> {
-        let line = self.lines.get(place)?;
-        let (mid, sinks) = (line.mid?, self.accepted(line));
+    /// Where each subscription is, or would be if the client offered as it did.
+    pub(super) fn places(&self) -> BTreeMap<SubscriptionId, Place> {
+        let placed = self.placed();
+        let mut taken: BTreeSet<usize> = BTreeSet::new();
+        let mut places = BTreeMap::new();
+        for (id, known) in &self.subscriptions {
+            let place = self.place(&known.source, placed.get(id).copied(), &taken);
+            if let Place::At(index) = place {
+                taken.insert(index);
+            }
+            places.insert(*id, place);
+        }
+        places
+    }
+
+    fn place(&self, source: &Source, placed: Option<usize>, taken: &BTreeSet<usize>) -> Place {
+        if let Some(index) = placed {
+            let sinks = self.lines.get(index).map_or(&[][..], |line| &line.accepted);
+            return send::formats(source, sinks).map_or_else(Place::Nowhere, |_| Place::At(index));
+        }
+        let (mut last, mut unsupported, mut known) = (Place::Missing, None, false);
+        for (index, line) in self.lines.iter().enumerate().filter(|(_, line)| line.receives(source.kind)) {
+            let free = line.is_free(source.kind) && !taken.contains(&index);
+            if known && !free {
+                continue;
+            }
+            if let Err(why) = send::formats(source, &line.accepted) {
+                unsupported = Some(why);
+                continue;
+            }
+            known = true;
+            // A client may send again where it sent before: those lines are the last to be taken.
+            match line.theirs.as_ref().is_none_or(|theirs| theirs.msid.is_none()) {
+                true if free => return Place::At(index),
+                false if free => last = Place::At(index),
+                _ => {}
+            }
+        }
+        // No line takes it, free or not: more of the same will not either.
+        unsupported.filter(|_| !known).map_or(last, Place::Nowhere)
+    }
+
+    fn place_subscription(&mut self, id: SubscriptionId, index: usize) -> Option<Change> {
+        let line = self.lines.get(index)?;
+        let mid = line.mid?;
         let extensions = extension::sent(&extension::accept(&line.theirs.as_ref()?.extensions));
         let known = self.subscriptions.get_mut(&id)?;
-        let formats = match send::formats(&known.source, &sinks) {
-            Ok(formats) => formats,
-            Err(why) => {
-                self.unsubscribe(id);
-                return Some(Change::Refused { subscription: id, why });
-            }
-        };
+        let formats = send::formats(&known.source, &line.accepted).ok()?;
         let repaired = formats.iter().any(|format| format.to.rtx.is_some());
         let rtx_ssrc = repaired.then_some(known.rtx_ssrc);
         let change = known.tell(id, SendParameters { mid, ssrc: known.ssrc, rtx_ssrc, formats, extensions });
-        self.use_line(place, Use::Sending(id));
+        self.use_line(index, Use::Sending(id));
         change
     }
 

@@ -79,9 +79,7 @@ impl PeerConnection {
         if section.formats.is_empty() {
             return rejected(theirs);
         }
-        if section.direction.receives() {
-            write_simulcast(&mut section, theirs);
-        }
+        write_simulcast(&mut section, theirs);
         if let Some(subscription) = line.subscription() {
             self.write_source(&mut section, subscription);
         }
@@ -151,8 +149,8 @@ fn rejected(theirs: &Section) -> Section {
     section
 }
 
-/// RFC 8853 §5.3.2: every stream that is offered is taken. One that is paused (`~`) stays so: libwebrtc turns a layer that
-/// was switched off on again when the answer says otherwise.
+/// RFC 8853 §5.3.2: every stream that is offered is taken, also while the line is inactive: libwebrtc drops layers for good
+/// that an answer does not have. One that is paused (`~`) stays so: it would be switched on again.
 fn write_simulcast(section: &mut Section, theirs: &Section) {
     section.rids_received.clone_from(&theirs.rids_sent);
     section.simulcast = Simulcast { send: Vec::new(), receive: theirs.simulcast.send.clone() };

@@ -21,6 +21,8 @@ pub(super) struct Line {
     pub(super) said: Said,
     /// What the client said of it last: its offer, or its answer to ours.
     pub(super) theirs: Option<Section>,
+    /// The client's formats of its offer that are enabled, in its order.
+    pub(super) accepted: Vec<Format>,
 }
 
 /// What a line carries.
@@ -72,7 +74,7 @@ pub(super) struct Published {
 
 impl Line {
     pub(super) const fn new(kind: Kind, mid: Option<Mid>) -> Self {
-        Self { kind, mid, use_: Use::Free, said: Said::Quiet, theirs: None }
+        Self { kind, mid, use_: Use::Free, said: Said::Quiet, theirs: None, accepted: Vec::new() }
     }
 
     /// Sound or pictures.
@@ -80,12 +82,19 @@ impl Line {
         media(&self.kind)
     }
 
+    /// Whether the client would receive something of this kind here: not where it sends layers, or stopped to, as such a
+    /// line has only the codec of its track.
+    pub(super) fn receives(&self, kind: MediaKind) -> bool {
+        let open = |theirs: &Section| {
+            !theirs.is_rejected() && theirs.direction.receives() && theirs.simulcast.send.is_empty()
+        };
+        self.media() == Some(kind) && self.theirs.as_ref().is_some_and(open)
+    }
+
     /// Whether a subscription of this kind can be put here in an answer.
-    pub(super) fn takes(&self, kind: MediaKind) -> bool {
-        let open = self.theirs.as_ref().is_some_and(|theirs| {
-            !theirs.is_rejected() && theirs.direction.receives() && !theirs.direction.sends()
-        });
-        open && self.media() == Some(kind) && matches!(self.use_, Use::Free) && self.said == Said::Quiet
+    pub(super) fn is_free(&self, kind: MediaKind) -> bool {
+        let sends = self.theirs.as_ref().is_some_and(sends);
+        self.receives(kind) && !sends && matches!(self.use_, Use::Free) && self.said == Said::Quiet
     }
 
     /// Whether the client does not know yet that what it was sent here ended.

@@ -10,6 +10,7 @@ use sfu::{
 
 use super::{
     Answer, Change, DataSection, Expected, Format, NegotiationError, Policy, Sections, Source,
+    answer::Place,
     catalogue::Catalogue,
     line::{self, Line, Use},
     ssrcs::Ssrcs,
@@ -235,14 +236,14 @@ impl PeerConnection {
         Sections { audio: self.missing(MediaKind::Audio), video: self.missing(MediaKind::Video) }
     }
 
-    /// Lines that a subscription just left do not count as free: they cost one more round trip, and the next will take them.
+    /// Lines that a subscription just left do not count as free: one more line is a round trip less, and the next will take
+    /// them.
     fn missing(&self, kind: MediaKind) -> u32 {
-        let placed = self.placed();
-        let waits =
-            |id: &SubscriptionId, known: &Subscribed| known.source.kind == kind && !placed.contains_key(id);
-        let wanted = self.subscriptions.iter().filter(|(id, known)| waits(id, known)).count();
-        let free = self.lines.iter().filter(|line| line.takes(kind)).count();
-        u32::try_from(wanted.saturating_sub(free)).unwrap_or(u32::MAX)
+        let places = self.places();
+        let missing = |(id, known): &(&SubscriptionId, &Subscribed)| {
+            known.source.kind == kind && matches!(places.get(id), Some(Place::Missing))
+        };
+        u32::try_from(self.subscriptions.iter().filter(missing).count()).unwrap_or(u32::MAX)
     }
 
     /// Our next offer restarts ICE with these credentials ([`Role::Subscriber`]); the transport learns them from the caller.

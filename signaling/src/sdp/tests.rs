@@ -184,7 +184,7 @@ fn every_broken_structure_is_named() {
         (format!("v=0\r\n{video} 200\r\n"), SdpError::PayloadType(2)),
         (format!("v=0\r\n{video} x\r\n"), SdpError::PayloadType(2)),
         (format!("v=0\r\n{video} 96 97 96\r\n"), SdpError::PayloadTypeTwice(2)),
-        (format!("v=0\r\nm=video 9\r\n"), SdpError::Malformed { line: 2, what: "m-line" }),
+        ("v=0\r\nm=video 9\r\n".into(), SdpError::Malformed { line: 2, what: "m-line" }),
         (format!("v=0\r\n{video} 0\r\na=mid:1\r\n{video} 0\r\na=mid:1\r\n"), SdpError::MidTwice(mid(b"1"))),
         ("v=0\r\na=group:BUNDLE 1\r\n".into(), SdpError::BundleMismatch(mid(b"1"))),
         (

@@ -22,6 +22,16 @@ use client::Client;
 const SINGLE: &str = include_str!("../../../../tests/fuzz/corpus/sdp/chromium-single-initial.sdp");
 const SIMULCAST: &str =
     include_str!("../../../../tests/fuzz/corpus/sdp/chromium-single-camera-simulcast.sdp");
+const JS_SIMULCAST: &str = include_str!("../../../../tests/fuzz/corpus/sdp/livekit-js-single-simulcast.sdp");
+const JS_UNPUBLISHED: &str =
+    include_str!("../../../../tests/fuzz/corpus/sdp/livekit-js-single-unpublished.sdp");
+const JS_AV1: &str = include_str!("../../../../tests/fuzz/corpus/sdp/livekit-js-single-av1.sdp");
+const JS_DUAL: &str = include_str!("../../../../tests/fuzz/corpus/sdp/livekit-js-dual-simulcast.sdp");
+const PYTHON: &str = include_str!("../../../../tests/fuzz/corpus/sdp/livekit-python-join.sdp");
+const PYTHON_SIMULCAST: &str = include_str!("../../../../tests/fuzz/corpus/sdp/livekit-python-simulcast.sdp");
+const PYTHON_UNPUBLISHED: &str =
+    include_str!("../../../../tests/fuzz/corpus/sdp/livekit-python-unpublished.sdp");
+const PYTHON_H264: &str = include_str!("../../../../tests/fuzz/corpus/sdp/livekit-python-h264.sdp");
 const SVC: &str = include_str!("../../../../tests/fuzz/corpus/sdp/chromium-publisher-vp9-svc.sdp");
 
 fn connection(role: Role) -> PeerConnection {
@@ -89,4 +99,11 @@ fn subscribed(changes: &[Change]) -> Vec<(SubscriptionId, String)> {
         _ => None,
     };
     changes.iter().filter_map(subscribed).collect()
+}
+
+/// The track id that an offer's m-section names.
+fn cid(offer: &str, mid: &str) -> String {
+    let offer = Description::parse(offer).unwrap();
+    let named = |section: &&crate::sdp::Section| section.mid.is_some_and(|name| name.to_string() == mid);
+    offer.sections.iter().find(named).unwrap().msid.clone().unwrap().track.unwrap()
 }

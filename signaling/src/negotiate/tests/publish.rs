@@ -11,10 +11,8 @@ use crate::sdp::{Direction, Kind, Setup};
 #[test]
 fn a_browsers_camera_and_microphone_are_published_under_their_names() {
     let mut connection = connection(Role::Single);
-    let offer = Description::parse(SIMULCAST).unwrap();
-    let cid = |place: usize| offer.sections[place].msid.clone().unwrap().track.unwrap();
-    connection.expect(expected(1, MediaKind::Audio, &cid(7)));
-    connection.expect(expected(2, MediaKind::Video, &cid(8)));
+    connection.expect(expected(1, MediaKind::Audio, &cid(SIMULCAST, "7")));
+    connection.expect(expected(2, MediaKind::Video, &cid(SIMULCAST, "8")));
 
     let (ours, answer) = answer(&mut connection, SIMULCAST);
 
@@ -22,7 +20,7 @@ fn a_browsers_camera_and_microphone_are_published_under_their_names() {
     assert_eq!(connection.formats(TrackId(1))[0].mime, "audio/red");
     assert_eq!(connection.formats(TrackId(2))[0].mime, "video/VP8");
     let Some(Change::Published { params, mid, cid: told, .. }) = answer.changes.last() else { panic!() };
-    assert_eq!((mid.as_str(), told.clone()), ("8", Some(cid(8))));
+    assert_eq!((mid.as_str(), told.clone()), ("8", Some(cid(SIMULCAST, "8"))));
     let rids: Vec<_> = params.encodings.iter().map(|encoding| encoding.rid.unwrap()).collect();
     assert_eq!(rids, [b"q", b"h", b"f"].map(|rid| Rid::new(rid).unwrap()));
     assert_eq!(ours.sections[8].direction, Direction::RecvOnly);
@@ -32,7 +30,8 @@ fn a_browsers_camera_and_microphone_are_published_under_their_names() {
 
 #[test]
 fn an_answer_keeps_the_offers_lines_numbers_and_ids() {
-    for text in [SINGLE, SIMULCAST, SVC] {
+    for text in [SINGLE, SIMULCAST, SVC, JS_SIMULCAST, JS_AV1, JS_DUAL, PYTHON, PYTHON_SIMULCAST, PYTHON_H264]
+    {
         let offer = Description::parse(text).unwrap();
         let (ours, _) = answer(&mut connection(Role::Single), text);
 
@@ -220,12 +219,7 @@ fn feedback_is_what_both_sides_know() {
 
     let (_, answer) = answer(&mut connection, &client.offer());
 
-    let Some(receive) = answer.changes.iter().find_map(|change| match change {
-        Change::Receive(receive) => Some(receive),
-        _ => None,
-    }) else {
-        panic!("nothing can arrive")
-    };
+    let receive = receive(&answer);
     let feedback =
         |number| receive.formats.iter().find(|format| format.payload_type.value() == number).unwrap();
     assert_eq!(feedback(111).feedback, Feedback::TRANSPORT_CC);
@@ -374,4 +368,51 @@ fn video_without_rtx_is_published() {
 
     assert_eq!(ours.sections[0].formats.len(), 1);
     assert_eq!(connection.formats(TrackId(1))[0].payload.rtx, None);
+}
+
+#[test]
+fn a_python_client_publishes_and_stops() {
+    let mut connection = connection(Role::Single);
+    answer(&mut connection, PYTHON);
+    connection.expect(expected(1, MediaKind::Audio, &cid(PYTHON_SIMULCAST, "7")));
+    connection.expect(expected(2, MediaKind::Video, &cid(PYTHON_SIMULCAST, "8")));
+
+    let (ours, both) = answer(&mut connection, PYTHON_SIMULCAST);
+    let (after, gone) = answer(&mut connection, PYTHON_UNPUBLISHED);
+    connection.expect(expected(3, MediaKind::Video, &cid(PYTHON_H264, "10")));
+    let (_, back) = answer(&mut connection, PYTHON_H264);
+
+    assert_eq!(published(&both.changes), [TrackId(1), TrackId(2)]);
+    let Some(Change::Published { params, mime, .. }) = both.changes.last() else { panic!() };
+    assert_eq!(mime, "video/VP8");
+    let rids: Vec<_> = params.encodings.iter().map(|encoding| encoding.rid.unwrap()).collect();
+    assert_eq!(rids, [b"q", b"h", b"f"].map(|rid| Rid::new(rid).unwrap()), "offered from the largest");
+    assert_eq!(ours.sections[8].formats.len(), 1, "it has no RTX");
+    assert!(gone.changes.contains(&Change::Unpublished(TrackId(2))));
+    assert_eq!(after.sections[8].direction, Direction::Inactive);
+    assert_eq!(published(&back.changes), [TrackId(3)]);
+    assert_eq!(connection.formats(TrackId(3))[0].mime, "video/H264");
+}
+
+#[test]
+fn a_browsers_layers_survive_that_their_line_is_inactive() {
+    let mut connection = connection(Role::Single);
+    connection.expect(expected(1, MediaKind::Video, &cid(JS_SIMULCAST, "8")));
+    answer(&mut connection, JS_SIMULCAST);
+
+    let (ours, gone) = answer(&mut connection, JS_UNPUBLISHED);
+
+    assert!(gone.changes.contains(&Change::Unpublished(TrackId(1))));
+    assert_eq!(
+        (ours.sections[8].direction, ours.sections[8].simulcast.receive.len()),
+        (Direction::Inactive, 3)
+    );
+}
+
+fn receive(answer: &Answer) -> sfu::params::ReceiveParameters {
+    let receive = |change: &Change| match change {
+        Change::Receive(receive) => Some(receive.clone()),
+        _ => None,
+    };
+    answer.changes.iter().find_map(receive).unwrap()
 }

@@ -224,3 +224,33 @@ fn ids_that_are_no_tokens_are_made_some() {
 
     assert_eq!(ours.sections[0].msid.clone().unwrap().stream, "PA_x|my-stream--a-evil--");
 }
+
+#[test]
+fn a_line_that_only_takes_what_was_published_on_it_is_left_alone() {
+    let mut connection = connection(Role::Single);
+    let mut vp9 = source(MediaKind::Video, "vp9");
+    vp9.formats.retain(|format| format.payload.codec == Codec::Vp9);
+    (0..4).for_each(|id| connection.subscribe(SubscriptionId(id), vp9.clone()));
+
+    let (_, answer) = answer(&mut connection, PYTHON_UNPUBLISHED);
+
+    assert_eq!(subscribed(&answer.changes).len(), 3, "its own three");
+    assert_eq!(connection.sections_missing(), Sections { audio: 0, video: 1 });
+}
+
+#[test]
+fn a_line_that_was_sent_on_is_the_last_to_be_taken() {
+    let mut connection = connection(Role::Single);
+    let mut client = Client::new();
+    client.send(MediaKind::Audio, "mic");
+    client.sections[0].direction = "recvonly";
+    client.receive(MediaKind::Audio);
+    connection.subscribe(SubscriptionId(1), source(MediaKind::Audio, "a"));
+
+    let (_, first) = answer(&mut connection, &client.offer());
+    connection.subscribe(SubscriptionId(2), source(MediaKind::Audio, "b"));
+    let (_, second) = answer(&mut connection, &client.offer());
+
+    assert_eq!(subscribed(&first.changes), [(SubscriptionId(1), "1".to_owned())]);
+    assert_eq!(subscribed(&second.changes), [(SubscriptionId(2), "0".to_owned())]);
+}

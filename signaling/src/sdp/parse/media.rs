@@ -201,10 +201,10 @@ impl Open {
                 self.section.ssrcs.len() - 1
             }
         };
-        if let Some(cname) = rest.strip_prefix("cname:") {
-            if let Some(known) = self.section.ssrcs.get_mut(place) {
-                known.cname = Some(cname.to_owned());
-            }
+        if let Some(cname) = rest.strip_prefix("cname:")
+            && let Some(known) = self.section.ssrcs.get_mut(place)
+        {
+            known.cname = Some(cname.to_owned());
         }
         match rest.strip_prefix("msid:") {
             Some(msid) => self.msid(line, msid),
