@@ -12,7 +12,10 @@ use axum::{
     },
     response::Response,
 };
-use futures_util::{SinkExt, StreamExt, stream::SplitSink};
+use futures_util::{
+    SinkExt, StreamExt,
+    stream::{SplitSink, SplitStream},
+};
 use tokio::{sync::mpsc, time::MissedTickBehavior};
 
 use super::task::{Message, Outgoing};
@@ -36,6 +39,7 @@ const FLUSH_MAX: Duration = Duration::from_millis(250);
 const MALFORMED_MAX: u32 = 16;
 
 type Writer = SplitSink<WebSocket, WsMessage>;
+type Reader = SplitStream<WebSocket>;
 
 /// Serves a session until either side ends it.
 pub(super) fn serve(
@@ -54,9 +58,9 @@ pub(super) fn serve(
 /// Opens, says one thing, closes.
 pub(super) fn say_and_close(upgrade: WebSocketUpgrade, say: Say) -> Response {
     upgrade.on_upgrade(move |socket| async move {
-        let (mut writer, _) = socket.split();
+        let (mut writer, mut reader) = socket.split();
         let _ = write(&mut writer, &say, Encoding::default()).await;
-        close(&mut writer, close_code::NORMAL).await;
+        close(&mut writer, &mut reader, close_code::NORMAL).await;
     })
 }
 
@@ -91,6 +95,8 @@ enum Then {
     Continue,
     /// Close with this code.
     Close(u16),
+    /// The client closed: it waits for our word.
+    Closed,
     /// The socket is gone.
     Gone,
 }
@@ -117,7 +123,11 @@ impl Pump {
             };
             match then {
                 Then::Continue => {}
-                Then::Close(code) => return close(&mut writer, code).await,
+                Then::Close(code) => return close(&mut writer, &mut reader, code).await,
+                Then::Closed => {
+                    let _ = tokio::time::timeout(FLUSH_MAX, writer.close()).await;
+                    return;
+                }
                 Then::Gone => return,
             }
         }
@@ -143,7 +153,7 @@ impl Pump {
                 frame::read_text(text)
             }
             WsMessage::Ping(_) | WsMessage::Pong(_) => return Then::Continue,
-            WsMessage::Close(_) => return Then::Gone,
+            WsMessage::Close(_) => return Then::Closed,
         };
         match read {
             Ok(Some(ask)) => self.deliver(ask).await,
@@ -185,11 +195,14 @@ async fn send(writer: &mut Writer, message: WsMessage) -> Then {
     }
 }
 
-async fn close(writer: &mut Writer, code: u16) {
+/// Says that nothing follows and waits for the client to agree (RFC 6455 §7.1.1): a socket that is dropped with unread
+/// bytes is reset, and what was sent last may be lost with it.
+async fn close(writer: &mut Writer, reader: &mut Reader, code: u16) {
     let farewell = WsMessage::Close(Some(CloseFrame { code, reason: "".into() }));
-    let _ = tokio::time::timeout(FLUSH_MAX, async {
-        writer.send(farewell).await?;
-        writer.close().await
-    })
-    .await;
+    let agreed = async {
+        if writer.send(farewell).await.is_ok() {
+            while let Some(Ok(_)) = reader.next().await {}
+        }
+    };
+    let _ = tokio::time::timeout(FLUSH_MAX, agreed).await;
 }

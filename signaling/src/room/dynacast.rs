@@ -75,7 +75,8 @@ impl Demand {
         let sent = self.told.unwrap_or(Level::High);
         if level >= sent {
             self.less_since = None;
-            if self.told == Some(level) || (self.told.is_none() && level == Level::Off) {
+            if level == sent {
+                // All layers are sent until something else is asked for.
                 return Verdict::Settled;
             }
             self.told = Some(level);
@@ -92,9 +93,9 @@ impl Demand {
         Verdict::Tell(level)
     }
 
-    /// The publisher forgot, or was not listening.
+    /// The publisher forgot, or was not listening: what was told is to be told again.
     pub(super) fn forget(&mut self) {
-        *self = Self::default();
+        *self = Self { told: self.told.map(|_| Level::Off), less_since: None };
     }
 }
 
@@ -149,9 +150,9 @@ mod tests {
     fn more_is_told_at_once_and_less_after_a_while() {
         let start = fixture::start();
         let mut demand = Demand::default();
-        assert_eq!(demand.want(Level::High, start), Verdict::Tell(Level::High));
+        assert_eq!(demand.want(Level::High, start), Verdict::Settled, "all is sent anyway");
 
-        let due = start + DOWNGRADE_AFTER;
+        let due = start + FIRST_OFF_AFTER;
         assert_eq!(demand.want(Level::Low, start), Verdict::Later(due));
         assert_eq!(demand.want(Level::Low, due), Verdict::Tell(Level::Low));
         assert_eq!(demand.want(Level::Low, due), Verdict::Settled);
@@ -167,7 +168,7 @@ mod tests {
 
         assert_eq!(demand.want(Level::High, start + Duration::from_secs(1)), Verdict::Settled);
         let later = start + Duration::from_secs(7);
-        assert_eq!(demand.want(Level::Off, later), Verdict::Later(later + DOWNGRADE_AFTER));
+        assert_eq!(demand.want(Level::Off, later), Verdict::Later(later + FIRST_OFF_AFTER));
     }
 
     #[test]
