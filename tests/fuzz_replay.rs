@@ -44,6 +44,7 @@ macro_rules! replay {
 replay! {
     codec: MUTATIONS,
     dependency: MUTATIONS,
+    room: MUTATIONS_SLOW,
     rtcp: MUTATIONS,
     rtp: MUTATIONS,
     session: MUTATIONS_SLOW,

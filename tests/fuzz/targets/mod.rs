@@ -6,6 +6,7 @@
 pub mod canary;
 pub mod codec;
 pub mod dependency;
+pub mod room;
 pub mod rtcp;
 pub mod rtp;
 pub mod session;
