@@ -134,11 +134,12 @@ impl Default for Carried {
 }
 
 impl Carried {
-    /// Those that mean the same to a subscriber as to us. Names, send times and numbers of the path do not.
-    const KINDS: [Extension; 5] = [
+    /// Those that mean the same to a subscriber as to us. Names, send times and numbers of the path do not; nor does a
+    /// dependency descriptor: its frame numbers belong to one encoding, its structure needs the two-byte form, and a
+    /// receiver that gets descriptors without their structure shows nothing at all.
+    const KINDS: [Extension; 4] = [
         Extension::AudioLevel,
         Extension::AbsCaptureTime,
-        Extension::DependencyDescriptor,
         Extension::PlayoutDelay,
         Extension::VideoOrientation,
     ];
@@ -207,12 +208,20 @@ pub(crate) mod tests {
     #[test]
     fn an_element_without_room_is_left_out_whole() {
         let mut carried = Carried::default();
-        carried.keep(Extension::DependencyDescriptor, &[1; CARRIED_LEN]);
+        carried.keep(Extension::AbsCaptureTime, &[1; CARRIED_LEN]);
         carried.keep(Extension::AudioLevel, &[2]);
 
-        let ids =
-            ExtensionMap::default().with(Extension::AudioLevel, 1).with(Extension::DependencyDescriptor, 2);
+        let ids = ExtensionMap::default().with(Extension::AudioLevel, 1).with(Extension::AbsCaptureTime, 2);
         assert_eq!(carried.under(&ids).count(), 1);
+    }
+
+    #[test]
+    fn a_dependency_descriptor_stays_with_its_encoding() {
+        let mut carried = Carried::default();
+        carried.keep(Extension::DependencyDescriptor, &[0x80, 0, 1]);
+
+        let ids = ExtensionMap::default().with(Extension::DependencyDescriptor, 2);
+        assert_eq!(carried.under(&ids).count(), 0);
     }
 
     #[test]
