@@ -14,7 +14,6 @@ mod formats;
 mod peer;
 mod post;
 mod receive;
-mod red;
 mod roster;
 mod speakers;
 mod streams;

@@ -11,7 +11,6 @@ use super::{
     context::Context,
     feedback::REPORT_INTERVAL,
     formats::Meaning,
-    red,
     streams::{Binding, Bound, Claim, Role, Stream},
     track::{Flow, Layer, News, NewsKind},
 };
@@ -302,7 +301,8 @@ fn describe(packet: &mut Packet, kind: MediaKind, codec: Codec) {
         }
         Codec::Red => {
             packet.part = FramePart::Entry;
-            packet.primary_at = red::primary(packet.payload());
+            packet.primary_at =
+                codec::red::primary(packet.payload()).and_then(|primary| u16::try_from(primary.offset).ok());
         }
         Codec::Vp9 | Codec::H264 | Codec::H265 | Codec::Av1 => {
             if codec::keyframe(codec, packet.payload()) == Keyframe::Start {

@@ -1,0 +1,93 @@
+//! Forwarding allocates nothing once it runs steadily.
+#![expect(clippy::indexing_slicing, reason = "a test stops at its first surprise")]
+
+use std::time::{Duration, Instant};
+
+use sfu::{
+    codec::vp8::Part,
+    params::{Encoding, MediaKind, Remote},
+    units::Ssrc,
+    worker::{
+        Egress, WorkerConfig,
+        testing::{OPUS, Scene, VP8, fields, opus, picture, same, vp8},
+    },
+};
+
+const SSRC: u32 = 0x1111_1111;
+
+#[test]
+fn a_picture_reaches_twenty_viewers_without_an_allocation() {
+    assert_eq!(allocations(MediaKind::Video, 6), 0);
+}
+
+#[test]
+fn a_word_reaches_twenty_listeners_without_an_allocation() {
+    assert_eq!(allocations(MediaKind::Audio, 1), 0);
+}
+
+/// Allocations while 500 batches of packets are forwarded, timers left out: reports may allocate, once a second.
+fn allocations(kind: MediaKind, batch: u64) -> u64 {
+    let mut scene = Scene::new(WorkerConfig::default(), Instant::now());
+    let room = scene.open_room();
+    let publisher = scene.join(room);
+    let encoding = Encoding { rid: None, ssrc: Some(Ssrc(SSRC)), rtx_ssrc: None };
+    let track = scene.publish(publisher, kind, vec![encoding]);
+    let format = if kind == MediaKind::Video { vp8() } else { opus() };
+    for _ in 0..20 {
+        let member = scene.join(room);
+        scene.subscribe(member, track, vec![same(format)]);
+    }
+    let from = scene.members[publisher].client.address();
+    let mut egress = Arena { bytes: vec![0; 1 << 20], used: 0 };
+    let mut allocations = 0;
+    let mut index = 0;
+
+    for round in 0..1_000 {
+        let datagrams: Vec<Vec<u8>> = (0..batch)
+            .map(|_| {
+                let part = if index == 0 { Part::KeyframeStart } else { Part::Rest };
+                let (number, payload) = match kind {
+                    MediaKind::Video => (VP8, picture(part, 1, 1_000)),
+                    MediaKind::Audio => (OPUS, vec![7; 100]),
+                };
+                let datagram = scene.seal(publisher, &fields(number, SSRC, index, 0), index, &payload);
+                index += 1;
+                datagram
+            })
+            .collect();
+        scene.now += Duration::from_millis(20);
+        scene.worker.flush(&mut egress, scene.now);
+        while scene.worker.poll_event().is_some() {}
+        egress.used = 0;
+
+        let counted = allocation_counter::measure(|| {
+            for datagram in &datagrams {
+                scene.worker.receive(from, datagram, scene.now);
+            }
+            scene.worker.flush(&mut egress, scene.now);
+        });
+        // The first half fills the ring and the tables.
+        if round >= 500 {
+            allocations += counted.count_total;
+        }
+    }
+
+    assert!(scene.worker.counters().packets_forwarded >= 20 * (index - 1));
+    allocations
+}
+
+/// A send arena that is thrown away at each flush.
+struct Arena {
+    bytes: Vec<u8>,
+    used: usize,
+}
+
+impl Egress for Arena {
+    fn begin(&mut self, _to: Remote, len_max: usize) -> &mut [u8] {
+        self.bytes.get_mut(self.used..self.used + len_max).unwrap_or_default()
+    }
+
+    fn commit(&mut self, len: usize) {
+        self.used += len;
+    }
+}
