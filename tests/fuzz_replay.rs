@@ -43,12 +43,15 @@ macro_rules! replay {
 
 replay! {
     codec: MUTATIONS,
+    dcep: MUTATIONS,
     dependency: MUTATIONS,
+    hello: MUTATIONS,
     room: MUTATIONS_SLOW,
     rtcp: MUTATIONS,
     rtp: MUTATIONS,
     session: MUTATIONS_SLOW,
     stun: MUTATIONS,
+    transport: MUTATIONS_SLOW,
     twcc: MUTATIONS_SLOW,
 }
 

@@ -5,10 +5,24 @@
 
 pub mod canary;
 pub mod codec;
+pub mod dcep;
 pub mod dependency;
+pub mod hello;
 pub mod room;
 pub mod rtcp;
 pub mod rtp;
 pub mod session;
 pub mod stun;
+pub mod transport;
 pub mod twcc;
+
+/// The datagrams of an input: each stands behind two bytes of length; the last may be shorter than it says.
+fn datagrams(data: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut left = data;
+    std::iter::from_fn(move || {
+        let (len, rest) = left.split_first_chunk()?;
+        let (datagram, rest) = rest.split_at(usize::from(u16::from_be_bytes(*len)).min(rest.len()));
+        left = rest;
+        Some(datagram)
+    })
+}
