@@ -73,7 +73,8 @@ pub fn admit(
         return Err(Refusal::new(404, ROOM_MISSING));
     }
     let may_update = video.can_update_own_metadata.unwrap_or(false);
-    if !(parameters.metadata.is_empty() && parameters.attributes.is_empty()) && !may_update {
+    let updates = !parameters.metadata.is_empty() || !parameters.attributes.is_empty();
+    if updates && !may_update {
         return Err(Refusal::denied());
     }
     if !parameters.metadata.is_empty() {
@@ -88,6 +89,9 @@ mod tests {
     use super::*;
     use crate::token::VideoGrant;
 
+    /// What lacks, and what is said then.
+    type Lack = (fn(&mut Claims), u16, &'static str);
+
     #[test]
     fn a_token_with_room_and_identity_comes_in() {
         assert_eq!(check(|_| ()).unwrap().room, "r");
@@ -95,7 +99,7 @@ mod tests {
 
     #[test]
     fn each_lack_has_its_status_and_text() {
-        let lacks: [(fn(&mut Claims), u16, &str); 6] = [
+        let lacks: [Lack; 6] = [
             (|claims| claims.video = None, 401, "permissions denied"),
             (|claims| video(claims).room_join = false, 401, "permissions denied"),
             (|claims| claims.identity.clear(), 400, "identity cannot be empty"),

@@ -76,7 +76,6 @@ impl Signaling {
     }
 
     /// `/rtc`, `/rtc/v1` and their `validate`.
-    #[must_use]
     pub fn router(&self) -> axum::Router {
         router::router(self.clone())
     }

@@ -38,7 +38,7 @@ impl Signaling {
             let room = entry.snapshot.borrow().room.clone();
             return Ok(room);
         }
-        match ask(&entry, Service::Update(request)).await? {
+        match ask(&entry, Service::Update(Box::new(request))).await? {
             ServiceReply::Room(room) => Ok(*room),
             other => Err(mismatch(&other)),
         }

@@ -107,10 +107,15 @@ impl Room {
         }
     }
 
-    /// Who left lately.
-    pub(super) fn departed_since(&self, now: Instant) -> Vec<ParticipantInfo> {
+    /// Who left lately, for a client that was away since then. Clients know each other by identity: who came back under
+    /// the same one is said to have left only when the client cannot have heard of the return.
+    pub(super) fn departed_for(&self, away_since: Option<Instant>, now: Instant) -> Vec<ParticipantInfo> {
+        let news = |at: Instant, info: &ParticipantInfo| {
+            let missed = away_since.is_some_and(|since| at >= since);
+            missed || !self.identities.contains_key(&info.identity)
+        };
         let recent = self.departed.iter().filter(|(at, _)| now.saturating_duration_since(*at) < DEPARTED_FOR);
-        recent.map(|(_, info)| info.clone()).collect()
+        recent.filter(|(at, info)| news(*at, info)).map(|(_, info)| info.clone()).collect()
     }
 
     /// Announces all who waited.

@@ -116,10 +116,10 @@ impl Room {
                 self.pretend_to_speak(id, time, now);
             }
             Some(Scenario::NodeFailure(_)) => {
-                self.abandon_session(id);
+                self.abandon_session(id, now);
                 self.remove(id, DisconnectReason::UnknownReason, now);
             }
-            Some(Scenario::Migration(_)) => self.abandon_session(id),
+            Some(Scenario::Migration(_)) => self.abandon_session(id, now),
             Some(Scenario::ServerLeave(_)) => self.dismiss(id, Farewell::ServerLeave, now),
             Some(Scenario::SwitchCandidateProtocol(_)) => self.ask_to_resume(id),
             Some(Scenario::DisconnectSignalOnResume(_)) => participant.sabotage = Sabotage::AfterReconnect,

@@ -31,6 +31,15 @@ const NONCE_LEN: usize = 16;
 /// The longest message from the API.
 const MESSAGE_LEN_MAX: usize = 64_000;
 
+/// A message on its way.
+struct Letter {
+    channel: Channel,
+    bytes: Bytes,
+    destinations: Destinations,
+    /// The sender's sid and their number for it, when it is kept for those who come back.
+    kept: Option<(String, u32)>,
+}
+
 impl Room {
     /// A message arrived on a data channel.
     pub(super) fn message(&mut self, transport: TransportId, channel: &Channel, bytes: &Bytes, now: Instant) {
@@ -67,8 +76,12 @@ impl Room {
         };
         let written = packet.write(&Sender { sid: &sid, identity: &identity }, kind);
         let (destinations, sequence) = (packet.destinations(), packet.sequence());
-        let kept = (kind == Kind::Reliable).then_some((sid.as_str(), sequence));
-        self.deliver(Some(id), channel, &written.into(), &destinations, kept, now);
+        let kept = (kind == Kind::Reliable).then_some((sid, sequence));
+        self.deliver(
+            Some(id),
+            &Letter { channel: channel.clone(), bytes: written.into(), destinations, kept },
+            now,
+        );
     }
 
     /// A message on a channel we know nothing of goes to everybody else as a plain one.
@@ -79,26 +92,19 @@ impl Room {
             false => (sender.sid.clone(), sender.identity().to_string()),
         };
         let user = proto::UserPacket { payload: bytes.to_vec(), ..Default::default() };
-        let packet = user_packet(user, Kind::Reliable, &sid, &identity);
-        self.deliver(Some(id), &Channel::Reliable, &packet, &Destinations::default(), None, now);
+        let bytes = user_packet(user, Kind::Reliable, &sid, &identity);
+        let destinations = Destinations::default();
+        self.deliver(Some(id), &Letter { channel: Channel::Reliable, bytes, destinations, kept: None }, now);
     }
 
-    fn deliver(
-        &mut self,
-        sender: Option<ParticipantId>,
-        channel: &Channel,
-        bytes: &Bytes,
-        destinations: &Destinations,
-        kept: Option<(&str, u32)>,
-        now: Instant,
-    ) {
-        for id in self.receivers(sender, destinations) {
+    fn deliver(&mut self, sender: Option<ParticipantId>, letter: &Letter, now: Instant) {
+        for id in self.receivers(sender, &letter.destinations) {
             let Some(receiver) = self.participants.get_mut(&id) else { continue };
             let Some(transport) = receiver.link.data_transport() else { continue };
-            if let Some((publisher, sequence)) = kept {
-                receiver.data.keep(publisher, sequence, bytes.clone(), now);
+            if let Some((publisher, sequence)) = &letter.kept {
+                receiver.data.keep(publisher, *sequence, letter.bytes.clone(), now);
             }
-            self.media(Command::Send(transport, channel.clone(), bytes.clone()));
+            self.media(Command::Send(transport, letter.channel.clone(), letter.bytes.clone()));
         }
     }
 
@@ -156,7 +162,8 @@ impl Room {
         };
         let packet = from_server(request, kind);
         let destinations = Destinations::of(&packet);
-        self.deliver(None, &channel, &packet.encode_to_vec().into(), &destinations, None, now);
+        let bytes = packet.encode_to_vec().into();
+        self.deliver(None, &Letter { channel, bytes, destinations, kept: None }, now);
         Ok(())
     }
 }

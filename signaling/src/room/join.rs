@@ -187,7 +187,7 @@ impl Room {
             };
             self.say(id, Say::Reconnect(reconnect));
         }
-        if self.sabotaged_after(id) {
+        if self.sabotaged_after(id, now) {
             return;
         }
         self.tell_everything(id, now);
@@ -200,10 +200,9 @@ impl Room {
             self.take_offer(id, &offer, now);
         }
         // Whatever media failed has this long to come back from here on.
-        if self.participants.get(&id).is_some_and(|participant| participant.link.any_failed()) {
-            if let Some(at) = now.checked_add(self.config.join_timeout) {
-                self.timers.set(Timer::Gone(id), at);
-            }
+        let failed = self.participants.get(&id).is_some_and(|participant| participant.link.any_failed());
+        if let Some(at) = now.checked_add(self.config.join_timeout).filter(|_| failed) {
+            self.timers.set(Timer::Gone(id), at);
         }
     }
 
@@ -212,12 +211,15 @@ impl Room {
         let Some(participant) = self.participants.get(&id) else { return };
         let mut all = Vec::new();
         if participant.client.takes_the_departed() {
-            all.extend(self.departed_since(now));
+            all.extend(self.departed_for(participant.away_since, now));
         }
         all.extend(self.info_of(id));
         all.extend(self.visible_to(id));
         for batch in batches(all) {
             self.say(id, update(batch));
+        }
+        if let Some(participant) = self.participants.get_mut(&id) {
+            participant.away_since = None;
         }
         let room = Some(self.info());
         self.say(id, Say::RoomUpdate(proto::RoomUpdate { room }));
@@ -252,6 +254,7 @@ impl Room {
             return;
         }
         participant.session = None;
+        participant.away_since.get_or_insert(now);
         let primary = participant.link.primary();
         let alive = participant
             .link
@@ -418,24 +421,25 @@ impl Room {
             return false;
         }
         participant.sabotage = Sabotage::Silent { until, left: left.saturating_sub(1) };
-        self.abandon_session(id);
+        self.abandon_session(id, now);
         true
     }
 
     /// A test wants this resume to fail after its first message.
-    fn sabotaged_after(&mut self, id: ParticipantId) -> bool {
+    fn sabotaged_after(&mut self, id: ParticipantId, now: Instant) -> bool {
         let Some(participant) = self.participants.get_mut(&id) else { return false };
         if participant.sabotage != Sabotage::AfterReconnect {
             return false;
         }
         participant.sabotage = Sabotage::None;
-        self.abandon_session(id);
+        self.abandon_session(id, now);
         true
     }
 
     /// Drops a WebSocket as a broken network would.
-    pub(super) fn abandon_session(&mut self, id: ParticipantId) {
+    pub(super) fn abandon_session(&mut self, id: ParticipantId, now: Instant) {
         let Some(participant) = self.participants.get_mut(&id) else { return };
+        participant.away_since.get_or_insert(now);
         if let Some(session) = participant.session.take() {
             self.sessions.remove(&session);
             self.outputs.push_back(Output::Abandon(session));

@@ -4,7 +4,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
-    time::SystemTime,
+    time::{Instant, SystemTime},
 };
 
 use sfu::ids::{ParticipantId, TrackId};
@@ -31,6 +31,8 @@ pub(super) struct Participant {
     pub(super) claims: Claims,
     pub(super) client: Client,
     pub(super) session: Option<SessionId>,
+    /// Since when there is no session.
+    pub(super) away_since: Option<Instant>,
     pub(super) link: Link,
     pub(super) state: State,
     pub(super) joined: SystemTime,
@@ -62,7 +64,7 @@ pub(super) enum Sabotage {
     /// After the first message.
     AfterReconnect,
     /// Before any message, until then and this often.
-    Silent { until: std::time::Instant, left: u32 },
+    Silent { until: Instant, left: u32 },
 }
 
 /// What a participant begins with.
@@ -88,6 +90,7 @@ impl Participant {
             claims,
             client,
             session: Some(session),
+            away_since: None,
             link,
             state: State::Joining,
             joined,

@@ -15,7 +15,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub enum Service {
     /// The room was to be made and is there already.
-    Update(proto::CreateRoomRequest),
+    Update(Box<proto::CreateRoomRequest>),
     /// The room is to end.
     Delete,
     /// Who is there?

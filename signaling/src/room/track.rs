@@ -150,7 +150,7 @@ impl Track {
         for (layer, encoding) in self.info.layers.iter_mut().zip(&params.encodings) {
             layer.ssrc = encoding.ssrc.map_or(0, |ssrc| ssrc.0);
         }
-        let (layers, simulcast) = (self.info.layers.clone(), self.info.simulcast);
+        let layers = self.info.layers.clone();
         if self.info.codecs.is_empty() {
             self.info.codecs.push(proto::SimulcastCodecInfo::default());
         }
@@ -163,14 +163,18 @@ impl Track {
             codec.cid.clone_from(&self.cid);
         }
         if codec.video_layer_mode == Mode::Unused as i32 && self.info.r#type == TrackType::Video as i32 {
-            codec.video_layer_mode = layer_mode(&codec.mime_type, simulcast) as i32;
+            codec.video_layer_mode = layer_mode(&codec.mime_type, encodings) as i32;
         }
     }
 }
 
-fn layer_mode(mime: &str, simulcast: bool) -> Mode {
+fn layer_mode(mime: &str, encodings: u8) -> Mode {
     let scalable = mime.eq_ignore_ascii_case("video/VP9") || mime.eq_ignore_ascii_case("video/AV1");
-    if scalable && !simulcast { Mode::MultipleSpatialLayersPerStream } else { Mode::OneSpatialLayerPerStream }
+    if scalable && encodings <= 1 {
+        Mode::MultipleSpatialLayersPerStream
+    } else {
+        Mode::OneSpatialLayerPerStream
+    }
 }
 
 /// `TR_` and two letters that tell type and source.

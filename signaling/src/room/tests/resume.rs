@@ -49,6 +49,25 @@ fn who_left_meanwhile_is_told_to_have_left() {
 }
 
 #[test]
+fn who_left_and_came_back_before_is_not_said_to_have_left() {
+    let mut world = World::new();
+    let ann = world.enter("ann");
+    let bob = world.enter("bob");
+    world.ask(bob, Ask::Leave(proto::LeaveRequest::default()));
+    world.enter("bob");
+    let (sid, bob_sid) = (world.sid("ann"), world.sid("bob"));
+    world.pass(Duration::from_secs(1));
+    world.handle(Input::Lost(ann));
+
+    let new = world.resume("ann", &sid);
+
+    let people = world.heard_only(new, updates).concat();
+    let bobs: Vec<&str> =
+        people.iter().filter(|news| news.identity == "bob").map(|news| news.sid.as_str()).collect();
+    assert_eq!(bobs, vec![bob_sid.as_str()]);
+}
+
+#[test]
 fn a_session_nobody_knows_begins_anew() {
     let mut world = World::new();
     world.enter("ann");
