@@ -5,6 +5,7 @@ use std::time::Instant;
 use crate::{
     codec::vp8,
     params::{Extension, ExtensionMap},
+    rtp::Form,
     units::{PayloadType, RtpTime},
 };
 
@@ -116,8 +117,9 @@ impl Filled {
     }
 }
 
-/// Bytes for the header extensions that travel on with a packet.
-const CARRIED_LEN: usize = 32;
+/// Bytes for the header extensions that travel on with a packet. The longest is a dependency descriptor with its structure,
+/// about 100 for three layers of each kind.
+const CARRIED_LEN: usize = 160;
 
 /// Header extensions that travel on unchanged, under each subscriber's own ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -160,6 +162,19 @@ impl Carried {
             rest.copy_from_slice(value);
             self.len = self.len.saturating_add(len).saturating_add(2);
         }
+    }
+
+    /// The form in which all of them can be written: browsers put a structure into each key frame that only the two-byte
+    /// form holds, and decode nothing without it.
+    pub(crate) fn form(&self) -> Form {
+        let mut rest = self.bytes.get(..usize::from(self.len)).unwrap_or_default();
+        while let [_, len, tail @ ..] = rest {
+            if usize::from(*len) > Form::ONE_BYTE_MAX {
+                return Form::TwoByte;
+            }
+            rest = tail.get(usize::from(*len)..).unwrap_or_default();
+        }
+        Form::OneByte
     }
 
     /// The elements a subscriber understands, under its ids.

@@ -29,7 +29,7 @@ use crate::{
 };
 
 /// A fixed header and the extensions we write: two names of 16 bytes and what travels on.
-const HEADER_MAX: usize = 128;
+const HEADER_MAX: usize = 256;
 
 /// The way out to one client.
 struct Outlet<'a, E> {
@@ -366,7 +366,7 @@ impl<E: Egress> Outlet<'_, E> {
             timestamp: head.timestamp,
             ssrc: head.ssrc,
         };
-        let Ok(mut writer) = HeaderWriter::new(out, &fields) else { return 0 };
+        let Ok(mut writer) = HeaderWriter::new(out, &fields, packet.extensions.form()) else { return 0 };
         let ids = &subscription.send.extensions;
         if let Some(id) = ids.id(Extension::Mid) {
             let _ = writer.extension(id, subscription.send.mid.as_bytes());

@@ -8,7 +8,7 @@ mod writer;
 
 pub use self::{
     extension::{AbsSendTime, AudioLevel, Extensions, Voice, transport_sequence},
-    writer::{Fields, HeaderWriter},
+    writer::{Fields, Form, HeaderWriter},
 };
 pub use crate::wire::Full;
 

@@ -215,7 +215,7 @@ impl Scene {
         extensions: &[(u8, &[u8])],
     ) -> Vec<u8> {
         let mut header = [0; 256];
-        let mut writer = HeaderWriter::new(&mut header, fields).expect("room");
+        let mut writer = HeaderWriter::new(&mut header, fields, crate::rtp::Form::OneByte).expect("room");
         for (id, value) in extensions {
             writer.extension(*id, value).expect("room");
         }

@@ -303,8 +303,13 @@ fn malformed_packets_of_an_authentic_client_are_dropped_and_the_next_good_one_is
             let number = [VP8, VP8_RTX, OPUS, RED, 5][usize::try_from(round / 2 % 5).unwrap()];
             let ssrc = if number == VP8_RTX { RTX_SSRC } else { SSRC };
             let mut header = [0; 64];
-            let written =
-                crate::rtp::HeaderWriter::new(&mut header, &fields(number, ssrc, index, 0)).unwrap().finish();
+            let written = crate::rtp::HeaderWriter::new(
+                &mut header,
+                &fields(number, ssrc, index, 0),
+                crate::rtp::Form::OneByte,
+            )
+            .unwrap()
+            .finish();
             header[0] |= u8::try_from(random.next_u64() % 2).unwrap() << 5;
             let srtp = stage.scene.members[stage.ann].client.srtp().unwrap();
             let mut out = vec![0; 256];

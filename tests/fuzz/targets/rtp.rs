@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use sfu::{
-    rtp::{AbsSendTime, AudioLevel, Fields, Header, HeaderWriter, transport_sequence},
+    rtp::{AbsSendTime, AudioLevel, Fields, Form, Header, HeaderWriter, transport_sequence},
     units::ShortName,
 };
 
@@ -19,11 +19,12 @@ pub fn run(data: &[u8]) {
         black_box(AbsSendTime::parse(value).map(AbsSendTime::to_bytes));
         black_box((transport_sequence(value), ShortName::new(value)));
     }
-    rewrite(&header);
+    rewrite(&header, Form::OneByte);
+    rewrite(&header, Form::TwoByte);
 }
 
 /// What can be written is read back.
-fn rewrite(header: &Header<'_>) {
+fn rewrite(header: &Header<'_>, form: Form) {
     let fields = Fields {
         marker: header.marker,
         payload_type: header.payload_type,
@@ -32,7 +33,7 @@ fn rewrite(header: &Header<'_>) {
         ssrc: header.ssrc,
     };
     let mut out = [0; 256];
-    let Ok(mut writer) = HeaderWriter::new(&mut out, &fields) else { return };
+    let Ok(mut writer) = HeaderWriter::new(&mut out, &fields, form) else { return };
     let written: Vec<_> =
         header.extensions().filter(|(id, value)| writer.extension(*id, value).is_ok()).collect();
     let len = writer.finish();
