@@ -27,8 +27,9 @@ const CHUNK_DATA_MAX: u32 = 1132;
 /// Receive window: two of the longest messages and some small ones. Higher: faster bulk from far away. Lower: less
 /// memory for a client that withholds the end of its messages.
 const RECEIVE_MAX: u32 = 256 * 1024;
-/// Window or not, tiny chunks cost far more than their bytes. At some 250 bytes each this is 4 MiB.
-const HELD_CHUNKS_MAX: u64 = 16 * 1024;
+/// Window or not, tiny chunks cost far more than their bytes: at some 250 bytes each this is 2 MiB, and the library looks
+/// through all of them for each that comes. Higher: longer bursts of small messages behind a lost one.
+const HELD_CHUNKS_MAX: u64 = 8 * 1024;
 /// Milliseconds. The path was measured by ICE and DTLS already; a first INIT-ACK that is lost should not cost seconds.
 const RTO_INITIAL: u64 = 500;
 /// Milliseconds: above the delay of acknowledgements (200 ms) and some.

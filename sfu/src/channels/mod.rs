@@ -346,3 +346,6 @@ fn apply(stream: &mut Stream<'_>, open: &Open) {
     // It fails only when the stream is gone, and then it does not matter.
     let _ = stream.set_reliability_params(unordered, kind, value);
 }
+
+#[cfg(test)]
+mod tests;

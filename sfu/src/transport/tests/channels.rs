@@ -260,3 +260,18 @@ fn exchange_on_all(network: &mut Network) {
     };
     assert!(network.run_until(SOON, all), "{:?} {:?}", network.events, network.client_events);
 }
+
+#[test]
+fn more_than_the_window_arrives_once_the_network_lets_it() {
+    let mut network = network(ChannelSetup::ByClient, |_| {});
+    assert!(network.run_until(SOON, |network| network.is_open(&Channel::Reliable)));
+    network.impairment = Impairment { loss: 10, ..Impairment::NONE };
+    let now = network.now;
+
+    for number in 0..12_u8 {
+        assert!(network.client.send(&Channel::Reliable, &Bytes::from(vec![number; 60_000]), now));
+    }
+
+    let done = network.run_until(Duration::from_secs(120), |network| network.messages_up().len() == 12);
+    assert!(done, "{}", network.messages_up().len());
+}
