@@ -42,7 +42,7 @@ const SPEAKERS: [(&str, &[&str]); 9] = [
     ("turn", &["sfu/src/ice", "sfu/src/transport", "sfu/src/worker", "sfu/src/io", "api/src"]),
     ("dimpl", &["sfu/src/dtls"]),
     ("sctp_proto", &["sfu/src/channels"]),
-    ("aws_lc_rs", &["sfu/src/srtp", "sfu/src/dtls"]),
+    ("aws_lc_rs", &["sfu/src/srtp", "sfu/src/dtls", "signaling/src/ids.rs", "signaling/src/io"]),
     ("libc", &["sfu/src/io", "api/src"]),
     ("tokio", &["sfu/src/io", "signaling/src/io", "api/src"]),
     ("axum", &["signaling/src/io", "api/src"]),
