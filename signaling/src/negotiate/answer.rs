@@ -136,6 +136,7 @@ impl PeerConnection {
             line.kind.clone_from(&section.kind);
             line.mid = section.mid;
             line.theirs = Some(section.clone());
+            line.usable = usable(offer, section);
             line.accepted = accepted;
         }
         begun

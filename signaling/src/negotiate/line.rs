@@ -21,6 +21,8 @@ pub(super) struct Line {
     pub(super) said: Said,
     /// What the client said of it last: its offer, or its answer to ours.
     pub(super) theirs: Option<Section>,
+    /// Whether that can be used: it is not rejected, and on our transport.
+    pub(super) usable: bool,
     /// The client's formats of its offer that are enabled, in its order.
     pub(super) accepted: Vec<Format>,
 }
@@ -74,7 +76,15 @@ pub(super) struct Published {
 
 impl Line {
     pub(super) const fn new(kind: Kind, mid: Option<Mid>) -> Self {
-        Self { kind, mid, use_: Use::Free, said: Said::Quiet, theirs: None, accepted: Vec::new() }
+        Self {
+            kind,
+            mid,
+            use_: Use::Free,
+            said: Said::Quiet,
+            theirs: None,
+            usable: false,
+            accepted: Vec::new(),
+        }
     }
 
     /// Sound or pictures.
@@ -85,9 +95,8 @@ impl Line {
     /// Whether the client would receive something of this kind here: not where it sends layers, or stopped to, as such a
     /// line has only the codec of its track.
     pub(super) fn receives(&self, kind: MediaKind) -> bool {
-        let open = |theirs: &Section| {
-            !theirs.is_rejected() && theirs.direction.receives() && theirs.simulcast.send.is_empty()
-        };
+        let open =
+            |theirs: &Section| self.usable && theirs.direction.receives() && theirs.simulcast.send.is_empty();
         self.media() == Some(kind) && self.theirs.as_ref().is_some_and(open)
     }
 

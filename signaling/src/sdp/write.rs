@@ -51,11 +51,11 @@ impl Display for Section {
         }
         f.write_str("\r\nc=IN IP4 0.0.0.0\r\n")?;
         self.write_transport(f)?;
-        match self.sctp {
-            Some(sctp) => {
+        match (&self.kind, self.sctp) {
+            (Kind::Application, Some(sctp)) => {
                 write!(f, "a=sctp-port:{}\r\na=max-message-size:{}\r\n", sctp.port, sctp.message_max)?;
             }
-            None => self.write_media(f)?,
+            _ => self.write_media(f)?,
         }
         for (index, candidate) in self.candidates.iter().enumerate() {
             write_candidate(f, index, candidate)?;
