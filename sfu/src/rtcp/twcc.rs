@@ -17,7 +17,8 @@ use crate::{
 pub const STATUSES_MAX: u16 = 8_192;
 
 /// §3.1.5: deltas are counted in 250 µs, the reference time in 64 ms.
-const TICK_MICROS: u128 = 250;
+const TICK_MICROS: u32 = 250;
+const TICKS_PER_SECOND: u64 = 4_000;
 const TICKS_PER_REFERENCE: i64 = 256;
 const REFERENCE_MASK: i64 = 0x00ff_ffff;
 
@@ -291,7 +292,8 @@ fn write(writer: &mut Writer<'_>, message: &Message, arrivals: &[Arrival]) -> Re
 }
 
 fn ticks(at: Duration) -> i64 {
-    i64::try_from(at.as_micros() / TICK_MICROS).unwrap_or(i64::MAX)
+    let seconds = at.as_secs().saturating_mul(TICKS_PER_SECOND);
+    i64::try_from(seconds.saturating_add(u64::from(at.subsec_micros() / TICK_MICROS))).unwrap_or(i64::MAX)
 }
 
 /// What is still to be told: the delta, or the loss, of each packet from `seq` to the last arrival. It ends
@@ -331,6 +333,12 @@ impl Untold<'_> {
     fn next_chunk(&mut self) -> Option<Written> {
         const ONE_BIT: usize = VECTOR_ONE_BIT as usize;
         const TWO_BITS_EACH: usize = VECTOR_TWO_BITS as usize;
+        // A gap is skipped in one step: a client can make it as long as it likes.
+        let gap = self.arrivals.first()?.seq.saturating_sub(self.seq).min(u64::from(RUN_MAX));
+        if gap >= u64::from(VECTOR_ONE_BIT) {
+            self.seq = self.seq.saturating_add(gap);
+            return Some(Written { word: u16::try_from(gap).ok()?, deltas_len: 0 });
+        }
         let ahead = self.clone().map(status);
         let first = ahead.clone().next()?;
         let run = ahead.clone().take(usize::from(RUN_MAX)).take_while(|status| *status == first).count();
@@ -531,7 +539,7 @@ mod tests {
     }
 
     fn in_ticks(arrival: Arrival) -> Arrival {
-        let micros = arrival.at.as_micros() / TICK_MICROS * TICK_MICROS;
+        let micros = arrival.at.as_micros() / 250 * 250;
         Arrival { at: Duration::from_micros(u64::try_from(micros).unwrap()), ..arrival }
     }
 
