@@ -12,7 +12,7 @@ use std::{
 use sfu::{
     codec::vp8::Part,
     params::{Encoding, MediaKind, Remote},
-    rtp::HeaderWriter,
+    rtp::{Form, HeaderWriter},
     units::Ssrc,
     worker::{
         Egress, WorkerConfig,
@@ -107,7 +107,7 @@ fn floor(len: usize) -> u64 {
             for index in slice * PACKETS..(slice + 1) * PACKETS {
                 let mut header = [0; 24];
                 let fields = fields(VP8, SSRC, index, 0);
-                let _ = HeaderWriter::new(&mut header, &fields).map(HeaderWriter::finish);
+                let _ = HeaderWriter::new(&mut header, &fields, Form::OneByte).map(HeaderWriter::finish);
                 // As in an arena, each packet goes to cold memory.
                 let at = usize::try_from(index % 200).unwrap_or(0) * 1_300;
                 let room = out.get_mut(at..).unwrap_or_default();
