@@ -55,6 +55,7 @@ replay! {
     stun: MUTATIONS,
     transport: MUTATIONS_SLOW,
     twcc: MUTATIONS_SLOW,
+    wire: MUTATIONS_SLOW,
 }
 
 #[test]

@@ -17,6 +17,7 @@ pub mod session;
 pub mod stun;
 pub mod transport;
 pub mod twcc;
+pub mod wire;
 
 /// The datagrams of an input: each stands behind two bytes of length; the last may be shorter than it says.
 fn datagrams(data: &[u8]) -> impl Iterator<Item = &[u8]> {
