@@ -194,6 +194,22 @@ impl Sink {
         shown
     }
 
+    /// Pictures that follow each other, wherever the first is: for a stretch in the middle of a stream.
+    #[must_use]
+    pub fn shown_from_any(&self) -> Vec<Picture> {
+        let pictures = self.pictures();
+        let mut shown: Vec<Picture> = Vec::new();
+        for picture in pictures {
+            let follows = shown
+                .last()
+                .is_none_or(|last| last.layer == picture.layer && last.frame + 1 == picture.frame);
+            if picture.keyframe || follows {
+                shown.push(picture);
+            }
+        }
+        shown
+    }
+
     /// The longest time nothing could be shown between two moments.
     #[must_use]
     pub fn longest_freeze(&self, from: Instant, to: Instant) -> Duration {

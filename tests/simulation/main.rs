@@ -11,6 +11,7 @@
 )]
 
 mod calls;
+mod chaos;
 mod layers;
 mod losses;
 mod paths;
