@@ -3,8 +3,8 @@
 //! The core is a state machine that is told the time. One loop turn of a worker:
 //!
 //! ```text
-//! for datagram in socket.receive() { worker.receive(datagram, now); }
 //! for command in commands.drain()  { worker.command(command, now); }
+//! for datagram in socket.receive() { worker.receive(datagram, now); }
 //! worker.flush(&mut egress, now);                  // forward what came in, run timers that are due
 //! while let Some(event) = worker.poll_event() { control.tell(event); }
 //! socket.wait_until(worker.deadline());

@@ -34,6 +34,9 @@ pub(super) enum Request {
     Command(Command),
     /// Every room ends, then the thread.
     Stop,
+    /// What only a fault of ours does.
+    #[cfg(test)]
+    Panic,
 }
 
 /// What an ICE-TCP connection says.

@@ -41,19 +41,27 @@ pub(super) enum Segmentation {
 
 /// Through which of our addresses each remote reached us, on hosts where the kernel might choose another one.
 #[derive(Debug, Default)]
-pub(super) struct Locals(FxHashMap<SocketAddr, IpAddr>);
+pub(super) struct Locals {
+    known: FxHashMap<SocketAddr, IpAddr>,
+    /// Datagrams come in runs: the last one noted is most often the next one too.
+    last: Option<(SocketAddr, IpAddr)>,
+}
 
 impl Locals {
     /// Notes where a datagram came in.
     pub(super) fn note(&mut self, remote: SocketAddr, local: IpAddr) {
-        if self.0.len() >= LOCALS_MAX && !self.0.contains_key(&remote) {
-            self.0.clear();
+        if self.last == Some((remote, local)) {
+            return;
         }
-        self.0.insert(remote, local);
+        self.last = Some((remote, local));
+        if self.known.len() >= LOCALS_MAX && !self.known.contains_key(&remote) {
+            self.known.clear();
+        }
+        self.known.insert(remote, local);
     }
 
     fn of(&self, remote: SocketAddr) -> Option<IpAddr> {
-        self.0.get(&remote).copied()
+        if self.known.is_empty() { None } else { self.known.get(&remote).copied() }
     }
 }
 

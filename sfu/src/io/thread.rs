@@ -52,6 +52,7 @@ pub(super) struct Parts {
 pub(super) fn run(parts: Parts) {
     let mut turner = Turner::new(parts, Instant::now());
     while turner.turn() == Flow::On {}
+    turner.keep_house(Instant::now());
 }
 
 /// Whether the loop goes on.
@@ -122,11 +123,12 @@ impl Turner {
     }
 
     fn work(&mut self, received: usize, now: Instant) -> Work {
+        // Requests first: a client may only send because of what the control plane asked for before.
+        let requests = self.read_requests(now);
         if received > 0 {
             self.read_datagrams(now);
         }
         let frames = self.read_frames(now);
-        let requests = self.read_requests(now);
         let mut wire = Wire {
             outbox: &mut self.outbox,
             socket: &self.parts.socket,
@@ -212,6 +214,8 @@ impl Turner {
                 }
                 self.flow = Flow::Stop;
             }
+            #[cfg(test)]
+            Request::Panic => panic!("as asked"),
         }
     }
 
