@@ -30,13 +30,11 @@ fn a_rebound_nat(world: &mut World) -> Step {
 
         // From now on every datagram of hers leaves from, and is answered to, another port.
         let ports = local_ports(&ada)?;
-        let mut rules = String::from(
-            "table ip nat2 { chain out { type filter hook postrouting priority 300; } chain in { type filter hook prerouting priority -300; } }",
-        );
+        let mut rules = String::from(NAT);
         for port in ports {
             let other = port.wrapping_sub(PORT_OFFSET).max(1024);
-            rules += &format!("\nadd rule ip nat2 out udp sport {port} udp sport set {other}");
-            rules += &format!("\nadd rule ip nat2 in udp dport {other} udp dport set {port}");
+            rules += &format!("add rule ip nat2 out udp sport {port} udp sport set {other}\n");
+            rules += &format!("add rule ip nat2 in udp dport {other} udp dport set {port}\n");
         }
         world.network.nft(Place::Train, &rules)?;
         ada.watch(&ben, 40)?;
@@ -62,8 +60,8 @@ fn a_changed_address(world: &mut World) -> Step {
         call(&[&ada, &ben], &room, path)?;
 
         let now = ada.now();
-        world.network.ip(Place::Train, &format!("addr add {new}/24 dev road"))?;
         world.network.ip(Place::Train, &format!("addr del {old}/24 dev road"))?;
+        world.network.ip(Place::Train, &format!("addr add {new}/24 dev road"))?;
         ada.saw_since(now, "reconnected", |_| true)?;
         ada.watch(&ben, 20)?;
         ben.watch(&ada, 20)?;
@@ -123,9 +121,20 @@ fn over_tcp(world: &mut World) -> Step {
     Ok(())
 }
 
-const NO_UDP: &str = "table inet wall { \
-    chain out { type filter hook output priority 0; meta l4proto udp drop; } \
-    chain in { type filter hook input priority 0; meta l4proto udp drop; } }";
+/// Stateless, so that it is in force for what is under way. Before and behind anything that tracks connections.
+const NAT: &str = "\
+table ip nat2 {
+    chain out { type filter hook postrouting priority 300; }
+    chain in { type filter hook prerouting priority -300; }
+}
+";
+
+const NO_UDP: &str = "\
+table inet wall {
+    chain out { type filter hook output priority 0; meta l4proto udp drop; }
+    chain in { type filter hook input priority 0; meta l4proto udp drop; }
+}
+";
 
 /// Everybody joins, speaks, films, and sees everybody.
 fn call(people: &[&Person; 2], room: &str, path: Path) -> Step {
