@@ -20,8 +20,8 @@ fn two_people_meet(world: &mut World) -> Step {
     enter(&ada, json!({ "url": home, "viewport": { "width": 1280, "height": 800 } }), "Ada")?;
     enter(&ben, json!({ "url": home, "viewport": { "width": 390, "height": 844 } }), "Ben")?;
     for person in [&ada, &ben] {
-        person.ask("count", json!({ "id": "tile", "at_least": 2 }))?;
-        person.ask("wait", json!({ "script": TWO_MOVING_PICTURES }))?;
+        person.ask("elements", json!({ "id": "tile", "exactly": 2 }))?;
+        person.ask("videos", json!({ "at_least": 2 }))?;
     }
     ada.ask("screenshot", picture("laptop"))?;
     ben.ask("screenshot", picture("phone"))?;
@@ -36,24 +36,17 @@ fn two_people_meet(world: &mut World) -> Step {
     ben.ask("click", json!({ "id": "toggle-chat" }))?;
 
     ben.ask("click", json!({ "id": "toggle-mic" }))?;
-    let muted = r#"[...document.querySelectorAll('[data-testid="tile"]')].some((tile) => tile.dataset.mic === "off" || tile.dataset.mic === "false" || tile.dataset.mic === "muted")"#;
-    ada.ask("wait", json!({ "script": muted }))?;
+    ada.ask("elements", json!({ "id": "tile", "exactly": 1, "data": { "mic": "off" } }))?;
     ada.ask("screenshot", picture("muted"))?;
 
     ben.ask("click", json!({ "id": "leave" }))?;
     ben.ask("see", json!({ "id": "ended" }))?;
     ben.ask("screenshot", picture("ended"))?;
-    ada.ask(
-        "wait",
-        json!({ "script": r#"document.querySelectorAll('[data-testid="tile"]').length === 1"# }),
-    )?;
+    ada.ask("elements", json!({ "id": "tile", "exactly": 1 }))?;
     let errors: Vec<_> =
         [&ada, &ben].iter().flat_map(|person| person.events_since(0, "page_error")).collect();
     promise(errors.is_empty(), || format!("the page threw: {errors:?}"))
 }
-
-/// Two videos that have a picture and whose time goes on.
-const TWO_MOVING_PICTURES: &str = "[...document.querySelectorAll('video')].filter((video) => video.videoWidth > 0 && video.currentTime > 1).length >= 2";
 
 fn enter(person: &Person, page: serde_json::Value, name: &str) -> Step {
     person.ask("open", page)?;

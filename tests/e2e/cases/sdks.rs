@@ -1,5 +1,7 @@
 //! The official SDKs, unmodified, with one another and with the browser.
 
+use serde_json::json;
+
 use crate::Journey;
 use crate::stage::failure::{Failure, Step, promise};
 use crate::stage::people::{Codec, Path, Person, Picture, Sdk, moving};
@@ -36,8 +38,11 @@ fn media(world: &mut World, codec: Codec, path: Path) -> Step {
     }
     for (from, to) in pairs(&people) {
         let (seeing, hearing) = (to.begin_watch(from, 20)?, to.begin_hear(from)?);
-        let context =
-            |error: Failure| Failure::Broken(format!("{} from {}: {error}", to.identity, from.identity));
+        let context = |error: Failure| {
+            let got =
+                to.ask("received", json!({ "from": from.identity, "kind": "video" })).unwrap_or_default();
+            Failure::Broken(format!("{} from {}: {error}; video received: {got}", to.identity, from.identity))
+        };
         let seen = seeing.answer().and_then(moving).map_err(context)?;
         hearing.answer().map_err(context)?;
         promise(seen["mime"].as_str().is_some_and(|mime| mime.eq_ignore_ascii_case(codec.mime())), || {

@@ -69,12 +69,17 @@ const verbs = {
   text: (page, args) => byId(page, args).innerText(),
   see: (page, args) => byId(page, args).waitFor({ state: args.state ?? "visible" }),
   see_text: (page, { text }) => page.getByText(text).first().waitFor(),
-  count: (page, { id, at_least }) =>
-    page.waitForFunction(([id, n]) => document.querySelectorAll(`[data-testid="${id}"]`).length >= n, [id, at_least]),
   attribute: (page, args) => byId(page, args).getAttribute(args.name),
   screenshot: (page, { path }) => page.screenshot({ path }),
-  evaluate: (page, { script }) => page.evaluate(script),
-  wait: (page, { script }) => page.waitForFunction(script),
+  // Pictures that are drawn and whose time goes on.
+  videos: (page, { at_least }) =>
+    page.waitForFunction((n) => [...document.querySelectorAll("video")].filter((v) => v.videoWidth > 0 && v.currentTime > 1).length >= n, at_least),
+  // Exactly so many elements, whose data attributes are as given.
+  elements: (page, { id, exactly, data = {} }) =>
+    page.waitForFunction(([id, n, data]) => {
+      const found = [...document.querySelectorAll(`[data-testid="${id}"]`)];
+      return found.filter((e) => Object.entries(data).every(([key, value]) => e.dataset[key] === value)).length === n;
+    }, [id, exactly, data]),
 };
 
 // Handles of the driver are of no use to the other side of the line.

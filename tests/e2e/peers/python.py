@@ -7,6 +7,7 @@ import sys
 import time
 from array import array
 
+from google.protobuf.json_format import MessageToDict
 from livekit import rtc
 from livekit.rtc._proto.room_pb2 import SimulateScenarioKind
 
@@ -57,9 +58,9 @@ class Person:
         on("reconnecting", lambda: tell("reconnecting"))
         on("reconnected", lambda: tell("reconnected"))
         on("disconnected", lambda reason: tell("disconnected", reason=rtc.DisconnectReason.Name(reason)))
-        on("data_received", self.received)
+        on("data_received", self.arrived)
 
-    def received(self, packet):
+    def arrived(self, packet):
         sender = packet.participant.identity if packet.participant else ""
         reliable = packet.kind == rtc.DataPacketKind.KIND_RELIABLE
         self.tell("data", identity=sender, text=packet.data.decode(), topic=packet.topic or "", reliable=reliable)
@@ -142,6 +143,11 @@ class Person:
                 break
         await stream.aclose()
         return {"samples": samples, "energy": energy, "mime": mime}
+
+    async def received(self, kind, **who):
+        """What somebody's track has received so far, by name of the statistic."""
+        track, _ = await self.track_of(who["from"], kind)
+        return [MessageToDict(stat.inbound_rtp) for stat in await track.get_stats() if stat.HasField("inbound_rtp")]
 
     async def send(self, text, reliable=True, topic="", to=()):
         await self.room.local_participant.publish_data(text, reliable=reliable, topic=topic, destination_identities=list(to))
