@@ -13,7 +13,7 @@ use crate::stage::world::World;
 pub(super) const ALL: &[Journey] = &[
     ("endings::an_empty_room_closes_after_its_timeout", an_empty_room_closes),
     ("endings::a_killed_server_is_found_again_by_everybody", a_killed_server_is_found_again),
-    ("endings::a_server_asked_to_stop_says_goodbye", a_server_asked_to_stop_says_goodbye),
+    ("endings::a_server_asked_to_stop_sends_everybody_to_its_successor", a_server_asked_to_stop),
 ];
 
 const CLOSE_MAX: Duration = Duration::from_secs(15);
@@ -66,7 +66,7 @@ fn a_killed_server_is_found_again(world: &mut World) -> Step {
     Ok(())
 }
 
-fn a_server_asked_to_stop_says_goodbye(world: &mut World) -> Step {
+fn a_server_asked_to_stop(world: &mut World) -> Step {
     world.server.sabha()?;
     let room = world.room();
     let ada = world.person("ada", Sdk::Browser)?;
@@ -74,11 +74,19 @@ fn a_server_asked_to_stop_says_goodbye(world: &mut World) -> Step {
     for person in [&ada, &ben] {
         person.join(&room, Path::Single)?;
     }
+    let camera = ada.film(Picture::PLAIN)?;
+    ben.saw("track_subscribed", is("sid", &camera))?;
 
+    let now = [ada.now(), ben.now()];
     let status = world.server.terminate()?;
     promise(status.success(), || format!("it ended with {status}"))?;
-    for person in [&ada, &ben] {
-        person.saw("disconnected", is("reason", "SERVER_SHUTDOWN"))?;
+    // Before it ends it says where everybody stands: they do not wait for a timeout.
+    for (person, now) in [&ada, &ben].into_iter().zip(now) {
+        person.saw_since(now, "reconnecting", |_| true)?;
     }
-    world.server.resume()
+    world.server.resume()?;
+    for (person, now) in [&ada, &ben].into_iter().zip(now) {
+        person.saw_since(now, "reconnected", |_| true)?;
+    }
+    ben.watch(&ada, 5).map(drop)
 }

@@ -33,7 +33,8 @@ fn two_people_meet(world: &mut World) -> Step {
     ben.ask("see_text", json!({ "text": "Good morning, Ben" }))?;
     ada.ask("screenshot", picture("chat-laptop"))?;
     ben.ask("screenshot", picture("chat-phone"))?;
-    ben.ask("click", json!({ "id": "toggle-chat" }))?;
+    // On a phone the chat covers everything else.
+    ben.ask("click", json!({ "id": "close-panel" }))?;
 
     ben.ask("click", json!({ "id": "toggle-mic" }))?;
     ada.ask("elements", json!({ "id": "tile", "exactly": 1, "data": { "mic": "off" } }))?;
