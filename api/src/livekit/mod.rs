@@ -121,7 +121,8 @@ async fn read(body: Body) -> Result<Bytes, Failure> {
 /// Whoever comes with a bad token is refused before anything else, as LiveKit does it: in plain text.
 fn bearer(state: &State, headers: &HeaderMap, query: &str) -> Result<Option<Claims>, Failure> {
     let unauthorized = |text: String| Failure::Plain(StatusCode::UNAUTHORIZED, text);
-    let token = match headers.get(header::AUTHORIZATION) {
+    // An empty header is as good as none.
+    let token = match headers.get(header::AUTHORIZATION).filter(|value| !value.is_empty()) {
         Some(value) => {
             let bearer = value.to_str().ok().and_then(|value| value.strip_prefix("Bearer "));
             bearer

@@ -86,7 +86,8 @@ fn check(
 }
 
 fn bearer(signaling: &Signaling, headers: &HeaderMap, query: &str) -> Result<Option<Claims>, Refusal> {
-    let token = match headers.get(header::AUTHORIZATION) {
+    // An empty header is as good as none.
+    let token = match headers.get(header::AUTHORIZATION).filter(|value| !value.is_empty()) {
         Some(value) => {
             let bearer = value.to_str().ok().and_then(|value| value.strip_prefix("Bearer "));
             let text = "invalid authorization header. Must start with Bearer ";
