@@ -8,6 +8,8 @@ use super::failure::Failure;
 pub(crate) enum Outcome {
     Passed,
     Failed(Failure),
+    /// It failed, and is known to: what is missing, and how it showed.
+    Open(&'static str, Failure),
     Skipped(String),
 }
 
@@ -27,6 +29,7 @@ impl Report {
         let word = match &outcome {
             Outcome::Passed => "ok".to_owned(),
             Outcome::Failed(why) => format!("FAILED\n    {why}"),
+            Outcome::Open(missing, why) => format!("ignored, open: {missing}\n    {why}"),
             Outcome::Skipped(why) => format!("ignored, {why}"),
         };
         println!("test {name} ({:.1} s) ... {word}", took.as_secs_f64());
@@ -39,7 +42,7 @@ impl Report {
             |is: fn(&Outcome) -> bool| self.lines.iter().filter(|(_, outcome, _)| is(outcome)).count();
         let passed = count(|outcome| matches!(outcome, Outcome::Passed));
         let failed = count(|outcome| matches!(outcome, Outcome::Failed(_)));
-        let skipped = count(|outcome| matches!(outcome, Outcome::Skipped(_)));
+        let skipped = count(|outcome| matches!(outcome, Outcome::Skipped(_) | Outcome::Open(..)));
         if !self.figures.is_empty() {
             println!("\nfigures");
         }
