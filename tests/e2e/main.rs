@@ -25,13 +25,19 @@ type Journey = (&'static str, fn(&mut World) -> Step);
 
 /// Journeys that are known not to be safe to make yet, and why. They are made all the same and shown as open; `E2E_STRICT`
 /// counts them like the others.
-const OPEN: [(&str, &str); 2] = [
+const OPEN: [(&str, &str); 6] = [
     (
         "calls::ten_pages_see_and_hear_one_another",
         "ten browsers on two cores need more than the time allowed",
     ),
     ("roaming::a_changed_address_recovers_by_an_ice_restart", "the browser was not seen to recover in time"),
+    ("roaming::a_rebound_nat_does_not_end_the_call", UNSEEN),
+    ("roaming::a_dead_udp_path_recovers_when_it_comes_back", UNSEEN),
+    ("roaming::where_udp_is_blocked_media_goes_over_tcp", UNSEEN),
+    ("page::two_people_meet_talk_chat_and_leave", UNSEEN),
 ];
+/// The journey itself was mended after it was last made.
+const UNSEEN: &str = "not seen to end well yet";
 
 fn main() -> ExitCode {
     let asked: Vec<_> = env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
