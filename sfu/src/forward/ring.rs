@@ -4,6 +4,7 @@
 //! - a slot holds the packet whose extended sequence number, modulo the capacity, is the slot's place;
 //! - the capacity is a power of two between [`CAPACITY_MIN`] and the limit given, and doubles only while packets
 //!   would be overwritten that are younger than [`AGE_KEPT`];
+//! - a packet that was given up does not come back: a number is news once;
 //! - memory: 112 bytes a slot, and a payload buffer for each slot in use.
 
 use std::time::{Duration, Instant};
@@ -36,11 +37,13 @@ pub(crate) struct Ring {
     slots: Vec<Option<Packet>>,
     capacity_max: usize,
     highest: Option<u64>,
+    /// One more than the newest packet that gave its slot away.
+    given_up: u64,
 }
 
 impl Ring {
     pub(crate) fn new(capacity_max: usize) -> Self {
-        Self { slots: Vec::new(), capacity_max, highest: None }
+        Self { slots: Vec::new(), capacity_max, highest: None, given_up: 0 }
     }
 
     pub(crate) fn get(&self, seq: u64) -> Option<&Packet> {
@@ -69,7 +72,10 @@ impl Ring {
             if held.seq > packet.seq {
                 return Inserted::Stale(packet);
             }
-        } else if highest.is_some_and(|highest| packet.seq + self.capacity_max as u64 <= highest) {
+            self.given_up = self.given_up.max(held.seq + 1);
+        } else if packet.seq < self.given_up
+            || highest.is_some_and(|highest| packet.seq + self.capacity_max as u64 <= highest)
+        {
             return Inserted::Stale(packet);
         }
         self.highest = Some(highest.map_or(packet.seq, |highest| highest.max(packet.seq)));
@@ -168,6 +174,19 @@ mod tests {
             ring.insert(packet(1_000 - 64, now), now),
             Inserted::Stored(None) | Inserted::Stale(_)
         ));
+    }
+
+    #[test]
+    fn what_was_given_up_does_not_come_back_when_the_ring_grows() {
+        let now = fixture::start();
+        let late = now + AGE_KEPT;
+        let mut ring = Ring::new(CAPACITY_VIDEO);
+        full(&mut ring, 0..64, now);
+        full(&mut ring, 64..128, late);
+        full(&mut ring, 128..140, late);
+
+        assert!(ring.slots.len() > 64, "its old place is empty");
+        assert!(matches!(ring.insert(packet(60, late), late), Inserted::Stale(_)));
     }
 
     #[test]
