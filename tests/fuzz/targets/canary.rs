@@ -23,6 +23,10 @@ pub fn extension(data: &[u8]) {
     }
     let mut at = 0;
     while at < block.len() {
+        if block[at] == 0 {
+            at += 1;
+            continue;
+        }
         let len = usize::from(block[at] & 0x0f) + 1;
         let _ = &block[at + 1..at + 1 + len];
         at += 1 + len;
