@@ -5,6 +5,24 @@
 /// Encodings of one track (RFC 8853): LiveKit knows three.
 pub(crate) const LAYERS_MAX: usize = 4;
 
+/// The highest layers a subscriber is to get of a track: a spatial layer is an encoding of its own or a part of one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Target {
+    pub(crate) spatial: u8,
+    pub(crate) temporal: u8,
+}
+
+impl Target {
+    /// Whatever there is.
+    pub(crate) const ALL: Self = Self { spatial: u8::MAX, temporal: u8::MAX };
+
+    /// What both allow.
+    #[must_use]
+    pub(crate) fn min(self, other: Self) -> Self {
+        Self { spatial: self.spatial.min(other.spatial), temporal: self.temporal.min(other.temporal) }
+    }
+}
+
 /// Which encodings of a track flow, lowest first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Flowing(u8);
@@ -30,6 +48,15 @@ impl Flowing {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_two_targets_the_lower_of_each_kind_holds() {
+        let picture = Target { spatial: 0, temporal: 2 };
+        let motion = Target { spatial: 2, temporal: 1 };
+
+        assert_eq!(picture.min(motion), Target { spatial: 0, temporal: 1 });
+        assert_eq!(motion.min(Target::ALL), motion);
+    }
 
     #[test]
     fn the_highest_wanted_is_aimed_for() {

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     forward::{
+        layers::Target,
         packet::Packet,
         retransmit::Resends,
         rewrite::{Continuation, Rewriter},
@@ -63,6 +64,8 @@ pub(crate) struct Subscription {
     pub(crate) track: usize,
     pub(crate) send: SendParameters,
     pub(crate) wish: Wish,
+    /// What the path carries; nothing: paused. The lower of this and the wish is forwarded.
+    pub(crate) allowed: Option<Target>,
     pub(crate) given: Given,
     pub(crate) rewriter: Rewriter,
     pub(crate) resends: Resends,
@@ -97,6 +100,7 @@ impl Subscription {
             track,
             send,
             wish,
+            allowed: Some(Target::ALL),
             given: Given::Nothing,
             rewriter: Rewriter::new(u16::try_from(first).unwrap_or(0)),
             resends: Resends::default(),
@@ -166,12 +170,18 @@ impl Subscription {
 
     /// Whether anything is to be sent at all.
     pub(crate) fn is_paused(&self, track: &Track) -> bool {
-        self.wish.delivery == Delivery::Paused || track.delivery == Delivery::Paused
+        self.wish.delivery == Delivery::Paused || track.delivery == Delivery::Paused || self.allowed.is_none()
+    }
+
+    /// The highest layers to forward: what is wanted, as far as it is allowed.
+    pub(crate) fn target(&self) -> Target {
+        let wanted = Target { spatial: self.wish.layer_max, temporal: u8::MAX };
+        self.allowed.map_or(wanted, |allowed| wanted.min(allowed))
     }
 
     /// The encoding to aim for.
     pub(crate) fn aim(&self, track: &Track) -> Option<u8> {
-        track.flowing().aim(self.wish.layer_max)
+        track.flowing().aim(self.target().spatial)
     }
 
     /// Where in the news of this flush the client can begin, or go up or down.
