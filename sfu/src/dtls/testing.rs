@@ -1,6 +1,7 @@
 //! The client's side of DTLS, for tests.
 
 use std::{
+    fmt,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -19,7 +20,37 @@ pub enum ClientVersion {
     Both,
 }
 
-/// A client with a certificate of its own.
+/// A certificate that several clients show: making one costs more than half a handshake.
+#[derive(Clone)]
+pub struct Identity {
+    key: dimpl::DtlsCertificate,
+    fingerprint: Fingerprint,
+}
+
+#[expect(clippy::expect_used, reason = "test support: what fails here is the test's fault")]
+impl Identity {
+    /// A new one.
+    #[must_use]
+    pub fn generate() -> Self {
+        let key = dimpl::certificate::generate_self_signed_certificate().expect("a certificate");
+        let fingerprint = certificate::fingerprint(&key.certificate).expect("32 bytes");
+        Self { key, fingerprint }
+    }
+
+    /// Of the certificate.
+    #[must_use]
+    pub const fn fingerprint(&self) -> Fingerprint {
+        self.fingerprint
+    }
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.fingerprint)
+    }
+}
+
+/// A client.
 #[derive(Debug)]
 pub struct Client {
     library: Library,
@@ -28,11 +59,22 @@ pub struct Client {
 
 #[expect(clippy::expect_used, reason = "test support: what fails here is the test's fault")]
 impl Client {
-    /// A client that begins when it is first ticked. A small `mtu` makes it send its ClientHello in pieces.
+    /// A client with a certificate of its own: see [`Client::with_identity`].
     #[must_use]
     pub fn new(version: ClientVersion, mtu: usize, seed: u64, now: Instant) -> Self {
-        let key = dimpl::certificate::generate_self_signed_certificate().expect("a certificate");
-        let fingerprint = certificate::fingerprint(&key.certificate).expect("32 bytes");
+        Self::with_identity(&Identity::generate(), version, mtu, seed, now)
+    }
+
+    /// A client that begins when it is first ticked. A small `mtu` makes it send its ClientHello in pieces.
+    #[must_use]
+    pub fn with_identity(
+        identity: &Identity,
+        version: ClientVersion,
+        mtu: usize,
+        seed: u64,
+        now: Instant,
+    ) -> Self {
+        let Identity { key, fingerprint } = identity.clone();
         let config = dimpl::Config::builder()
             .mtu(mtu)
             .flight_start_rto(Duration::from_millis(100))

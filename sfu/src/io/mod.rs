@@ -16,6 +16,8 @@ mod mailbox;
 mod outbox;
 mod peers;
 mod tcp;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod thread;
 mod udp;
 
