@@ -1,8 +1,8 @@
 //! The dependency descriptor (RTP Payload Format For AV1, appendix A): which frames and layers a packet belongs to,
 //! told in a header extension, for any codec and for payloads nobody can read.
 //!
-//! What frames need one another (frame differences, chains) is read over: layers and decode targets are enough to
-//! choose what to forward.
+//! Chains are read over: which frames a frame needs is known from its differences, and who forwards knows which of those it
+//! has forwarded.
 
 use super::{Layers, bits::BitReader};
 
@@ -11,6 +11,8 @@ const TEMPLATES_MAX: usize = 64;
 const TARGETS_MAX: usize = 32;
 /// §A.8.2: a descriptor of this length has no extended fields.
 const MANDATORY_LEN: usize = 3;
+/// §A.8.2: where the frame number stands in a descriptor.
+pub const FRAME_NUMBER_AT: usize = 1;
 
 /// What a frame is to a decode target (§A.8.3): a target is the layers one receiver decodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +29,7 @@ pub enum Indication {
 
 /// The indications of one frame for every decode target: two bits each, the first target lowest.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Indications(u64);
+pub struct Indications(u64);
 
 impl Indications {
     fn parse(reader: &mut BitReader<'_>, targets: u8) -> Option<Self> {
@@ -38,7 +40,9 @@ impl Indications {
         Some(Self(all))
     }
 
-    fn get(self, target: u8) -> Indication {
+    /// What the frame is to a decode target; not part of one that there is not.
+    #[must_use]
+    pub fn get(self, target: u8) -> Indication {
         match self.0.checked_shr(u32::from(target).saturating_mul(2)).unwrap_or(0) & 0b11 {
             0 => Indication::NotPresent,
             1 => Indication::Discardable,
@@ -48,10 +52,49 @@ impl Indications {
     }
 }
 
+/// Which frames before it a frame needs, by how far back they are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Needs {
+    /// One bit for each distance: the lowest is the frame right before.
+    pub near: u64,
+    /// Whether there are frames further back than `near` can tell.
+    pub far: bool,
+}
+
+impl Needs {
+    fn add(&mut self, back: u32) {
+        match 1_u64.checked_shl(back.saturating_sub(1)) {
+            Some(bit) => self.near |= bit,
+            None => self.far = true,
+        }
+    }
+
+    /// §A.8.2 `template_fdiffs`: each is preceded by a one.
+    fn of_template(reader: &mut BitReader<'_>) -> Option<Self> {
+        let mut needs = Self::default();
+        while reader.bit()? {
+            needs.add(reader.bits(4)?.saturating_add(1));
+        }
+        Some(needs)
+    }
+
+    /// §A.8.2 `frame_fdiffs`: each is preceded by how many times four bits it has.
+    fn of_frame(reader: &mut BitReader<'_>) -> Option<Self> {
+        let mut needs = Self::default();
+        loop {
+            match reader.bits(2)? {
+                0 => return Some(needs),
+                size => needs.add(reader.bits(size.saturating_mul(4))?.saturating_add(1)),
+            }
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Template {
     layers: Layers,
     indications: Indications,
+    needs: Needs,
 }
 
 /// What a key frame says of the frames after it. Descriptors without one mean the last one before them.
@@ -99,7 +142,9 @@ impl Structure {
         for template in structure.templates.iter_mut().take(structure.len) {
             template.indications = Indications::parse(reader, targets)?;
         }
-        skip_differences(reader, structure.len)?;
+        for template in structure.templates.iter_mut().take(structure.len) {
+            template.needs = Needs::of_template(reader)?;
+        }
         skip_chains(reader, structure.len, targets)?;
         if reader.bit()? {
             // A width and a height of sixteen bits for every spatial layer.
@@ -124,15 +169,6 @@ impl Structure {
             }
         }
     }
-}
-
-fn skip_differences(reader: &mut BitReader<'_>, templates: usize) -> Option<()> {
-    for _ in 0..templates {
-        while reader.bit()? {
-            reader.bits(4)?;
-        }
-    }
-    Some(())
 }
 
 fn skip_chains(reader: &mut BitReader<'_>, templates: usize, targets: u8) -> Option<()> {
@@ -161,12 +197,13 @@ pub struct Descriptor {
     /// One more with every frame; it wraps.
     pub frame: u16,
     /// The structure that holds from this frame on: it comes with key frames.
-    pub structure: Option<Structure>,
+    pub structure: Option<Box<Structure>>,
     /// The decode targets that are still being sent, a bit each, when that changes.
     pub active_targets: Option<u32>,
     template: u8,
     /// The frame's own, where its template's do not fit.
     indications: Option<Indications>,
+    needs: Option<Needs>,
 }
 
 impl Descriptor {
@@ -183,6 +220,7 @@ impl Descriptor {
             structure: None,
             active_targets: None,
             indications: None,
+            needs: None,
         };
         if value.len() > MANDATORY_LEN {
             descriptor.extend(&mut reader, known)?;
@@ -194,12 +232,13 @@ impl Descriptor {
         let has_structure = reader.bit()?;
         let has_targets = reader.bit()?;
         let has_indications = reader.bit()?;
-        // The frame's own differences and chains come last, and are not read.
-        reader.bits(2)?;
+        let has_needs = reader.bit()?;
+        // The frame's own chains come last, and are not read.
+        reader.bit()?;
         if has_structure {
-            self.structure = Some(Structure::parse(reader)?);
+            self.structure = Some(Box::new(Structure::parse(reader)?));
         }
-        let Some(targets) = self.structure.as_ref().or(known).map(Structure::targets) else {
+        let Some(targets) = self.structure.as_deref().or(known).map(Structure::targets) else {
             return Some(());
         };
         debug_assert!(usize::from(targets) <= TARGETS_MAX);
@@ -209,7 +248,16 @@ impl Descriptor {
         if has_indications {
             self.indications = Some(Indications::parse(reader, targets)?);
         }
+        if has_needs {
+            self.needs = Some(Needs::of_frame(reader)?);
+        }
         Some(())
+    }
+
+    /// The frame number of a descriptor, whether or not the rest of it can be understood.
+    #[must_use]
+    pub fn frame_number(value: &[u8]) -> Option<u16> {
+        value.get(FRAME_NUMBER_AT..)?.first_chunk().copied().map(u16::from_be_bytes)
     }
 
     /// A receiver that has seen nothing can start here.
@@ -221,19 +269,33 @@ impl Descriptor {
     /// The frame's layers; `None` when the structure does not know them.
     #[must_use]
     pub fn layers(&self, known: &Structure) -> Option<Layers> {
-        let structure = self.structure.as_ref().unwrap_or(known);
-        structure.template(self.template).map(|template| template.layers)
+        self.template(known).map(|template| template.layers)
+    }
+
+    /// What the frame is to all decode targets; `None` when the structure does not know it.
+    #[must_use]
+    pub fn indications(&self, known: &Structure) -> Option<Indications> {
+        Some(self.indications.unwrap_or(self.template(known)?.indications))
+    }
+
+    /// Which frames the frame needs; `None` when the structure does not know it.
+    #[must_use]
+    pub fn needs(&self, known: &Structure) -> Option<Needs> {
+        Some(self.needs.unwrap_or(self.template(known)?.needs))
+    }
+
+    fn template<'a>(&'a self, known: &'a Structure) -> Option<&'a Template> {
+        self.structure.as_deref().unwrap_or(known).template(self.template)
     }
 
     /// What the frame is to a decode target; `None` when the structure does not know it.
     #[must_use]
     pub fn indication(&self, known: &Structure, target: u8) -> Option<Indication> {
-        let structure = self.structure.as_ref().unwrap_or(known);
-        let template = structure.template(self.template)?;
+        let structure = self.structure.as_deref().unwrap_or(known);
         if target >= structure.targets {
             return None;
         }
-        Some(self.indications.unwrap_or(template.indications).get(target))
+        Some(self.indications(known)?.get(target))
     }
 }
 
@@ -260,6 +322,8 @@ mod tests {
         assert_eq!(upper.indication(&structure, 0), Some(Indication::Discardable));
         assert_eq!(upper.indication(&structure, 1), Some(Indication::NotPresent));
         assert_eq!(upper.indication(&structure, 2), None, "a target there is not");
+        assert_eq!(key.needs(&structure), Some(Needs::default()));
+        assert_eq!(upper.needs(&structure), Some(Needs { near: 1, far: false }), "the frame before it");
     }
 
     #[test]
@@ -285,6 +349,17 @@ mod tests {
         assert_eq!(descriptor.indication(&structure, 0), Some(Indication::Switch));
         assert_eq!(descriptor.indication(&structure, 1), Some(Indication::Discardable));
         assert!(Descriptor::parse(&value, None).is_some(), "what needs a structure is left out");
+    }
+
+    #[test]
+    fn a_frame_may_have_its_own_differences() {
+        let structure = Descriptor::parse(&two_temporal_layers(), None).unwrap().structure.unwrap();
+        // Differences of its own: 1 back (four bits), 17 back (eight bits), 4,096 back (twelve bits), the end.
+        let value = [0x40 | 6, 0, 9, 0b0001_0010, 0b0001_0000, 0b1000_0111, 0b1111_1111, 0b1110_0000];
+
+        let descriptor = Descriptor::parse(&value, Some(&structure)).unwrap();
+
+        assert_eq!(descriptor.needs(&structure), Some(Needs { near: 1 << 16 | 1, far: true }));
     }
 
     #[test]

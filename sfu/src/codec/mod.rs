@@ -9,6 +9,8 @@ pub mod dependency;
 pub mod h264;
 pub mod h265;
 pub mod red;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod vp8;
 pub mod vp9;
 

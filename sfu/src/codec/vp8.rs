@@ -83,7 +83,7 @@ pub enum Part {
     Rest,
 }
 
-/// What is written in place of the source's numbers. Fields a payload does not have stay away.
+/// What is written in place of the source's numbers, in VP9 as in VP8. Fields a payload does not have stay away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rewrite {
     /// Cut to as many bits as the source uses.
@@ -134,12 +134,8 @@ impl Descriptor {
 
     /// Writes other numbers over those of the payload this descriptor was read from; no byte moves.
     pub fn rewrite(&self, payload: &mut [u8], to: Rewrite) {
-        match self.picture_id.map(|picture_id| picture_id.with(to.picture_id)) {
-            Some(PictureId::Short(value)) => put(payload, self.picture_id_at, [value]),
-            Some(PictureId::Long(value)) => {
-                put(payload, self.picture_id_at, (value | u16::from(LONG_PICTURE_ID) << 8).to_be_bytes());
-            }
-            None => {}
+        if let Some(picture_id) = self.picture_id {
+            put_picture_id(payload, self.picture_id_at, picture_id.with(to.picture_id));
         }
         if self.tl0_picture_index.is_some() {
             put(payload, self.tl0_at, [to.tl0_picture_index]);
@@ -160,7 +156,16 @@ fn picture_id(reader: &mut Reader<'_>) -> Option<PictureId> {
     Some(PictureId::Long(u16::from_be_bytes([first & !LONG_PICTURE_ID, reader.u8()?])))
 }
 
-fn put<const N: usize>(payload: &mut [u8], at: usize, bytes: [u8; N]) {
+pub(super) fn put_picture_id(payload: &mut [u8], at: usize, picture_id: PictureId) {
+    match picture_id {
+        PictureId::Short(value) => put(payload, at, [value]),
+        PictureId::Long(value) => {
+            put(payload, at, (value | u16::from(LONG_PICTURE_ID) << 8).to_be_bytes());
+        }
+    }
+}
+
+pub(super) fn put<const N: usize>(payload: &mut [u8], at: usize, bytes: [u8; N]) {
     if let Some(place) = payload.get_mut(at..).and_then(<[u8]>::first_chunk_mut::<N>) {
         *place = bytes;
     }

@@ -1,6 +1,9 @@
 //! The VP9 payload descriptor (RFC 9628 §4.2).
 
-use super::{Layers, vp8::PictureId};
+use super::{
+    Layers,
+    vp8::{PictureId, Rewrite, put, put_picture_id},
+};
 use crate::wire::Reader;
 
 /// RFC 9628 §4.2: the bits of the first byte.
@@ -15,6 +18,8 @@ const NOT_NEEDED_ABOVE: u8 = 0x01;
 /// Of the byte of layers.
 const SWITCHING_UP: u8 = 0x10;
 const INTER_LAYER: u8 = 0x01;
+/// RFC 9628 §4.2: the picture id follows the first byte.
+const PICTURE_ID_AT: usize = 1;
 const LONG_PICTURE_ID: u8 = 0x80;
 /// RFC 9628 §4.2: three references at most, each telling whether another follows.
 const REFERENCES_MAX: usize = 3;
@@ -36,6 +41,8 @@ pub struct Descriptor {
     pub len: usize,
     flags: u8,
     layer_flags: u8,
+    /// Where the index of the lowest temporal layer stands.
+    tl0_at: usize,
 }
 
 impl Descriptor {
@@ -48,6 +55,7 @@ impl Descriptor {
         let layer_flags = if flags & HAS_LAYERS == 0 { 0 } else { reader.u8()? };
         // RFC 9628 §4.2: in flexible mode pictures tell what they need one by one instead.
         let tl0 = flags & HAS_LAYERS != 0 && flags & FLEXIBLE == 0;
+        let tl0_at = payload.len().saturating_sub(reader.rest().len());
         let tl0_picture_index = if tl0 { Some(reader.u8()?) } else { None };
         if flags & FLEXIBLE != 0 && flags & INTER_PICTURE != 0 {
             skip_references(&mut reader)?;
@@ -57,8 +65,19 @@ impl Descriptor {
         }
         let len = payload.len().checked_sub(reader.rest().len())?;
         let layers = Layers { spatial: layer_flags >> 1 & 0x07, temporal: layer_flags >> 5 };
-        let descriptor = Self { picture_id, layers, tl0_picture_index, len, flags, layer_flags };
+        let descriptor = Self { picture_id, layers, tl0_picture_index, len, flags, layer_flags, tl0_at };
         (!reader.is_empty()).then_some(descriptor)
+    }
+
+    /// Writes other numbers over those of the payload this descriptor was read from; no byte moves. References are told
+    /// as distances, so they stay.
+    pub fn rewrite(&self, payload: &mut [u8], to: Rewrite) {
+        if let Some(picture_id) = self.picture_id {
+            put_picture_id(payload, PICTURE_ID_AT, picture_id.with(to.picture_id));
+        }
+        if self.tl0_picture_index.is_some() {
+            put(payload, self.tl0_at, [to.tl0_picture_index]);
+        }
     }
 
     /// The first packet of a frame of one spatial layer.
@@ -168,6 +187,19 @@ mod tests {
     #[test]
     fn an_upper_layer_of_a_key_frame_is_not_where_to_start() {
         assert!(!Descriptor::parse(&[0x28, 0b0000_0011, 0x07, 0x82]).unwrap().starts_keyframe());
+    }
+
+    #[test]
+    fn numbers_are_rewritten_where_they_stand() {
+        let to = Rewrite { picture_id: 0x1234, tl0_picture_index: 9, key_index: 0 };
+
+        let mut payload = [0xa8, 0x81, 0x02, 0x00, 0x05, 0x82];
+        Descriptor::parse(&payload).unwrap().rewrite(&mut payload, to);
+        assert_eq!(payload, [0xa8, 0x92, 0x34, 0x00, 0x09, 0x82]);
+
+        let mut payload = [0xb8, 0x02, 0x20, 0x82];
+        Descriptor::parse(&payload).unwrap().rewrite(&mut payload, to);
+        assert_eq!(payload, [0xb8, 0x34, 0x20, 0x82], "flexible: seven bits, and no index");
     }
 
     #[test]

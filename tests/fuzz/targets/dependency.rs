@@ -12,11 +12,12 @@ pub fn run(data: &[u8]) {
         left = rest;
         let Some(descriptor) = Descriptor::parse(value, known.as_ref()) else { continue };
         if let Some(structure) = &descriptor.structure {
-            known = Some(structure.clone());
+            known = Some(structure.as_ref().clone());
         }
         let Some(structure) = &known else { continue };
         assert!((1..=32).contains(&structure.targets()));
         let layers = descriptor.layers(structure);
+        assert_eq!(descriptor.needs(structure).is_some(), layers.is_some());
         for target in 0..=u8::MAX {
             let indication = descriptor.indication(structure, target);
             assert_eq!(indication.is_some(), layers.is_some() && target < structure.targets());
