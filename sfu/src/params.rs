@@ -341,8 +341,21 @@ pub struct SendFormat {
 pub struct Wish {
     /// Whether anything is forwarded at all.
     pub delivery: Delivery,
-    /// The highest spatial layer to forward: an index into the track's encodings.
+    /// The highest spatial layer to forward: an index into the track's encodings, or, where there is one, a layer within it.
     pub layer_max: u8,
+    /// The highest temporal layer to forward: 0 is the lowest frame rate.
+    pub temporal_max: u8,
+}
+
+impl Wish {
+    /// Nothing.
+    pub const PAUSED: Self = Self { delivery: Delivery::Paused, ..Self::up_to(0) };
+
+    /// Spatial layers up to this one, at every frame rate there is.
+    #[must_use]
+    pub const fn up_to(layer_max: u8) -> Self {
+        Self { delivery: Delivery::On, layer_max, temporal_max: u8::MAX }
+    }
 }
 
 /// Whether a subscription carries packets.

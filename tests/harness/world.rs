@@ -14,8 +14,8 @@ use sfu::{
     event::{Event, EventKind},
     ids::{ParticipantId, RoomId, SubscriptionId, TrackId, TransportId},
     params::{
-        ChannelSetup, Consent, Delivery, Encoding, IceCredentials, MediaKind, Protocol, Remote, Secret,
-        SendFormat, SendParameters, Speech, TrackParameters, Wish, ufrag_prefix,
+        ChannelSetup, Consent, Encoding, IceCredentials, MediaKind, Protocol, Remote, Secret, SendFormat,
+        SendParameters, Speech, TrackParameters, Wish, ufrag_prefix,
     },
     units::{Mid, Rid, Ssrc},
     worker::{Certificate, Egress, Worker, WorkerConfig},
@@ -211,7 +211,7 @@ impl World {
             extensions: extensions(),
         };
         let transport = client.transport;
-        let wish = Wish { delivery: Delivery::On, layer_max };
+        let wish = Wish::up_to(layer_max);
         self.command(Command::Subscribe { subscription, transport, track, send, wish });
         subscription
     }

@@ -310,7 +310,7 @@ impl Call {
     }
 
     fn wish(&mut self, delivery: Delivery) {
-        let wish = Wish { delivery, layer_max: 2 };
+        let wish = Wish { delivery, ..Wish::up_to(2) };
         self.world.command(Command::SetWish(self.picture, wish));
         self.world.command(Command::SetWish(self.sound, wish));
     }

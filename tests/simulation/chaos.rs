@@ -121,7 +121,7 @@ impl Party {
         let delivery = if self.random.below(2) == 0 { Delivery::Paused } else { Delivery::On };
         let layer_max = u8::try_from(self.random.below(3)).unwrap();
         self.watched.get_mut(&subscription).unwrap().delivery = delivery;
-        self.world.command(Command::SetWish(subscription, Wish { delivery, layer_max }));
+        self.world.command(Command::SetWish(subscription, Wish { delivery, ..Wish::up_to(layer_max) }));
     }
 
     fn somebody_mutes(&mut self) {

@@ -11,7 +11,7 @@ use harness::{
 use sfu::{
     command::Command,
     ids::{SubscriptionId, TrackId},
-    params::{Delivery, Wish},
+    params::Wish,
 };
 
 use crate::calls::assert_continuous;
@@ -129,7 +129,7 @@ impl Scene {
     }
 
     fn wish(&mut self, layer_max: u8) {
-        self.world.command(Command::SetWish(self.picture, Wish { delivery: Delivery::On, layer_max }));
+        self.world.command(Command::SetWish(self.picture, Wish::up_to(layer_max)));
     }
 
     fn turn(&mut self, layer: usize, state: SourceState) {

@@ -2,6 +2,8 @@
 //!
 //! Invariant: of the encodings that flow, the highest that is wanted; with none wanted, the lowest that flows.
 
+use crate::codec::Layers;
+
 /// Encodings of one track (RFC 8853): LiveKit knows three.
 pub(crate) const LAYERS_MAX: usize = 4;
 
@@ -15,6 +17,16 @@ pub(crate) struct Target {
 impl Target {
     /// Whatever there is.
     pub(crate) const ALL: Self = Self { spatial: u8::MAX, temporal: u8::MAX };
+
+    /// These layers.
+    pub(crate) const fn of(layers: Layers) -> Self {
+        Self { spatial: layers.spatial, temporal: layers.temporal }
+    }
+
+    /// Whether these layers are not above it.
+    pub(crate) const fn includes(self, layers: Layers) -> bool {
+        layers.spatial <= self.spatial && layers.temporal <= self.temporal
+    }
 
     /// What both allow.
     #[must_use]

@@ -3,6 +3,7 @@
 //! Invariant: no policy and no transports here; each file is one decision with its state.
 
 pub(crate) mod arrivals;
+pub(crate) mod frame;
 pub(crate) mod keyframe;
 pub(crate) mod layers;
 pub(crate) mod nack;
@@ -12,4 +13,5 @@ pub(crate) mod reception;
 pub(crate) mod retransmit;
 pub(crate) mod rewrite;
 pub(crate) mod ring;
+pub(crate) mod select;
 pub(crate) mod wall;

@@ -2,8 +2,9 @@
 
 use std::time::Instant;
 
+use super::frame::Frame;
 use crate::{
-    codec::vp8,
+    codec::{vp8, vp9},
     params::{Extension, ExtensionMap},
     rtp::Form,
     units::{PayloadType, RtpTime},
@@ -21,7 +22,8 @@ pub(crate) enum FramePart {
     Other,
 }
 
-/// The numbers of a VP8 payload descriptor that must stay continuous (RFC 7741 §4.2).
+/// The numbers that must stay continuous: of a VP8 or VP9 payload descriptor (RFC 7741 §4.2, RFC 9628 §4.2), and of a
+/// dependency descriptor.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct PictureIds {
     /// 7 or 15 bits.
@@ -29,6 +31,17 @@ pub(crate) struct PictureIds {
     pub(crate) tl0: Option<u8>,
     /// 5 bits.
     pub(crate) key: Option<u8>,
+    /// Of the dependency descriptor.
+    pub(crate) frame: Option<u16>,
+}
+
+/// Where such numbers stand in a payload.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Numbered {
+    #[default]
+    Nowhere,
+    Vp8(vp8::Descriptor),
+    Vp9(vp9::Descriptor),
 }
 
 /// A stored packet.
@@ -42,9 +55,9 @@ pub(crate) struct Packet {
     pub(crate) payload_type: PayloadType,
     pub(crate) marker: bool,
     pub(crate) part: FramePart,
+    pub(crate) frame: Frame,
     pub(crate) ids: PictureIds,
-    /// Where those numbers stand in the payload.
-    pub(crate) vp8: Option<vp8::Descriptor>,
+    pub(crate) numbered: Numbered,
     /// Where the primary block of redundant audio begins.
     pub(crate) primary_at: Option<u16>,
     pub(crate) extensions: Carried,
@@ -63,8 +76,9 @@ impl Packet {
             payload_type,
             marker: false,
             part: FramePart::Other,
+            frame: Frame::default(),
             ids: PictureIds::default(),
-            vp8: None,
+            numbered: Numbered::Nowhere,
             primary_at: None,
             extensions: Carried::default(),
             buffer: payload.buffer,
@@ -121,7 +135,7 @@ impl Filled {
 /// about 100 for three layers of each kind.
 const CARRIED_LEN: usize = 160;
 
-/// Header extensions that travel on unchanged, under each subscriber's own ids.
+/// Header extensions that travel on, under each subscriber's own ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Carried {
     // Elements of one byte of kind, one of length, and the value.
@@ -136,12 +150,12 @@ impl Default for Carried {
 }
 
 impl Carried {
-    /// Those that mean the same to a subscriber as to us. Names, send times and numbers of the path do not; nor does a
-    /// dependency descriptor: its frame numbers belong to one encoding, its structure needs the two-byte form, and a
-    /// receiver that gets descriptors without their structure shows nothing at all.
-    const KINDS: [Extension; 4] = [
+    /// Those that mean the same to a subscriber as to us; of a dependency descriptor only the frame number does not. Names,
+    /// send times and numbers of the path mean nothing to anybody else.
+    const KINDS: [Extension; 5] = [
         Extension::AudioLevel,
         Extension::AbsCaptureTime,
+        Extension::DependencyDescriptor,
         Extension::PlayoutDelay,
         Extension::VideoOrientation,
     ];
@@ -164,32 +178,23 @@ impl Carried {
         }
     }
 
-    /// The form in which all of them can be written: browsers put a structure into each key frame that only the two-byte
-    /// form holds, and decode nothing without it.
-    pub(crate) fn form(&self) -> Form {
-        let mut rest = self.bytes.get(..usize::from(self.len)).unwrap_or_default();
-        while let [_, len, tail @ ..] = rest {
-            if usize::from(*len) > Form::ONE_BYTE_MAX {
-                return Form::TwoByte;
-            }
-            rest = tail.get(usize::from(*len)..).unwrap_or_default();
-        }
-        Form::OneByte
+    /// The form in which a subscriber can be written all it understands: browsers put a structure into each key frame that
+    /// only the two-byte form holds, and decode nothing without it.
+    pub(crate) fn form(&self, ids: &ExtensionMap) -> Form {
+        let is_long = self
+            .elements()
+            .any(|(extension, value)| value.len() > Form::ONE_BYTE_MAX && ids.id(extension).is_some());
+        if is_long { Form::TwoByte } else { Form::OneByte }
     }
 
-    /// The elements a subscriber understands, under its ids.
-    pub(crate) fn under<'a>(&'a self, ids: &'a ExtensionMap) -> impl Iterator<Item = (u8, &'a [u8])> {
+    /// What was kept, in its order.
+    pub(crate) fn elements(&self) -> impl Iterator<Item = (Extension, &[u8])> {
         let mut rest = self.bytes.get(..usize::from(self.len)).unwrap_or_default();
         std::iter::from_fn(move || {
-            loop {
-                let [kind, len, tail @ ..] = rest else { return None };
-                let (value, after) = tail.split_at_checked(usize::from(*len))?;
-                rest = after;
-                let extension = Extension::ALL.get(usize::from(*kind))?;
-                if let Some(id) = ids.id(*extension) {
-                    return Some((id, value));
-                }
-            }
+            let [kind, len, tail @ ..] = rest else { return None };
+            let (value, after) = tail.split_at_checked(usize::from(*len))?;
+            rest = after;
+            Some((*Extension::ALL.get(usize::from(*kind))?, value))
         })
     }
 }
@@ -211,7 +216,8 @@ pub(crate) mod tests {
         carried.keep(Extension::VideoOrientation, &[1]);
 
         let ids = ExtensionMap::default().with(Extension::VideoOrientation, 9).with(Extension::Mid, 4);
-        let seen: Vec<_> = carried.under(&ids).collect();
+        let seen: Vec<_> =
+            carried.elements().filter_map(|(extension, value)| Some((ids.id(extension)?, value))).collect();
 
         assert_eq!(
             seen,
@@ -226,17 +232,17 @@ pub(crate) mod tests {
         carried.keep(Extension::AbsCaptureTime, &[1; CARRIED_LEN]);
         carried.keep(Extension::AudioLevel, &[2]);
 
-        let ids = ExtensionMap::default().with(Extension::AudioLevel, 1).with(Extension::AbsCaptureTime, 2);
-        assert_eq!(carried.under(&ids).count(), 1);
+        assert_eq!(carried.elements().collect::<Vec<_>>(), [(Extension::AudioLevel, &[2][..])]);
     }
 
     #[test]
-    fn a_dependency_descriptor_stays_with_its_encoding() {
+    fn a_long_value_asks_for_the_two_byte_form_of_those_who_read_it() {
         let mut carried = Carried::default();
-        carried.keep(Extension::DependencyDescriptor, &[0x80, 0, 1]);
+        carried.keep(Extension::DependencyDescriptor, &[0x80; 17]);
 
-        let ids = ExtensionMap::default().with(Extension::DependencyDescriptor, 2);
-        assert_eq!(carried.under(&ids).count(), 0);
+        let reads = ExtensionMap::default().with(Extension::DependencyDescriptor, 2);
+        assert_eq!(carried.form(&reads), Form::TwoByte);
+        assert_eq!(carried.form(&ExtensionMap::default()), Form::OneByte);
     }
 
     #[test]

@@ -6,15 +6,17 @@
 //! Invariants:
 //! - an outgoing sequence number stands for one incoming packet, for ever (RFC 3711 §9.1: a key stream is used once);
 //! - a packet lost on the way to us leaves its gap, one left out by us leaves none;
+//! - numbers of VP8 pictures left out are used again; VP9 and dependency descriptors tell distances, so theirs are not;
 //! - outgoing timestamps of later pictures are later.
 
 use std::collections::VecDeque;
 
-use super::packet::{Packet, PictureIds};
+use super::packet::{Numbered, Packet, PictureIds};
 use crate::units::{RtpTime, SeqNo};
 
-/// Stretches remembered. Higher: NACKs for packets before many switches are answered. Lower: less memory.
-const STRETCHES_MAX: usize = 32;
+/// Stretches remembered: two seconds while every other frame is left out. Higher: later NACKs are answered. Lower: less
+/// memory, 48 bytes each.
+const STRETCHES_MAX: usize = 64;
 /// RFC 7741 §4.2: a picture id has 7 or 15 bits.
 const PICTURE_MASK: u16 = 0x7fff;
 /// Packets later than this are of no use to anyone; a sender of SRTP has forgotten their numbers soon after.
@@ -34,18 +36,25 @@ struct Stretch {
     picture: u16,
     tl0: u8,
     key: u8,
+    frame: u16,
+    /// The highest spatial layer that is forwarded: its last packet ends the picture.
+    top: u8,
 }
 
 impl Stretch {
-    fn written(&self, seq: u64, timestamp: RtpTime, ids: PictureIds) -> Written {
+    fn written(&self, packet: &Packet) -> Written {
+        let ids = packet.ids;
+        let ends = packet.frame.place.is_last && packet.frame.layers.spatial == self.top;
         Written {
-            seq: self.first_out.saturating_add(seq.saturating_sub(self.first_in)),
-            timestamp: timestamp.plus(self.timestamp),
+            seq: self.first_out.saturating_add(packet.seq.saturating_sub(self.first_in)),
+            timestamp: packet.timestamp.plus(self.timestamp),
+            marker: packet.marker || ends,
             ids: PictureIds {
                 // A 7-bit id wraps within the 15-bit arithmetic: 128 divides 32,768.
                 picture: ids.picture.map(|picture| picture.wrapping_add(self.picture) & PICTURE_MASK),
                 tl0: ids.tl0.map(|tl0| tl0.wrapping_add(self.tl0)),
                 key: ids.key.map(|key| key.wrapping_add(self.key) & KEY_MASK),
+                frame: ids.frame.map(|frame| frame.wrapping_add(self.frame)),
             },
         }
     }
@@ -57,6 +66,8 @@ pub(crate) struct Written {
     /// Rollover counter and sequence number (RFC 3711 §3.3.1).
     pub(crate) seq: u64,
     pub(crate) timestamp: RtpTime,
+    /// Whether the picture ends here, as far as it is forwarded.
+    pub(crate) marker: bool,
     pub(crate) ids: PictureIds,
 }
 
@@ -74,7 +85,7 @@ pub(crate) struct Source {
 impl Source {
     /// How the packet was written.
     pub(crate) fn written(&self, packet: &Packet) -> Written {
-        self.stretch.written(packet.seq, packet.timestamp, packet.ids)
+        self.stretch.written(packet)
     }
 }
 
@@ -94,12 +105,23 @@ pub(crate) struct Rewriter {
     next_out: u64,
     next_in: u64,
     last: Option<Written>,
+    /// The VP8 picture that was left out last.
+    left_out: Option<u16>,
 }
+
+/// No spatial layer is the highest: pictures end where their publisher ends them.
+pub(crate) const NO_TOP: u8 = u8::MAX;
 
 impl Rewriter {
     /// `first` is where the sequence begins; below 2^15, so that every receiver agrees on the rollover counter.
     pub(crate) fn new(first: u16) -> Self {
-        Self { stretches: VecDeque::new(), next_out: u64::from(first & 0x7fff), next_in: 0, last: None }
+        Self {
+            stretches: VecDeque::new(),
+            next_out: u64::from(first & 0x7fff),
+            next_in: 0,
+            last: None,
+            left_out: None,
+        }
     }
 
     /// The encoding that is being forwarded, unless its numbering ended.
@@ -152,6 +174,7 @@ impl Rewriter {
             picture: last.ids.picture.map(|picture| picture.wrapping_add(1)),
             tl0: last.ids.tl0.map(|tl0| tl0.wrapping_add(1)),
             key: last.ids.key.map(|key| key.wrapping_add(1)),
+            frame: last.ids.frame.map(|frame| frame.wrapping_add(1)),
         });
         let stretch = Stretch {
             layer,
@@ -161,7 +184,10 @@ impl Rewriter {
             picture: offset(ids.picture, packet.ids.picture, u16::wrapping_sub),
             tl0: offset(ids.tl0, packet.ids.tl0, u8::wrapping_sub),
             key: offset(ids.key, packet.ids.key, u8::wrapping_sub),
+            frame: offset(ids.frame, packet.ids.frame, u16::wrapping_sub),
+            top: NO_TOP,
         };
+        self.left_out = None;
         self.next_in = packet.seq;
         self.push(stretch);
     }
@@ -172,7 +198,7 @@ impl Rewriter {
         if current.layer != layer || packet.seq < self.next_in {
             return self.locate(layer, packet);
         }
-        let mut written = current.written(packet.seq, packet.timestamp, packet.ids);
+        let mut written = current.written(packet);
         self.next_in = packet.seq.saturating_add(1);
         self.next_out = written.seq.saturating_add(1);
         // KEYIDX and TL0PICIDX are not in every packet: the last ones seen count.
@@ -182,13 +208,45 @@ impl Rewriter {
             picture: ids.picture.or(before.picture),
             tl0: ids.tl0.or(before.tl0),
             key: ids.key.or(before.key),
+            frame: ids.frame.or(before.frame),
         };
         self.last = Some(written);
         written.ids = ids;
         Some(written)
     }
 
-    /// A packet of this encoding is left out: the stream closes over it.
+    /// From this packet on, pictures end with their frame of this spatial layer.
+    pub(crate) fn set_top(&mut self, packet: &Packet, top: u8) {
+        let Some(current) = self.stretches.back_mut() else { return };
+        if current.top == top || packet.seq < self.next_in {
+            return;
+        }
+        if self.next_in <= current.first_in {
+            current.top = top;
+            return;
+        }
+        let first_out = current.first_out.saturating_add(packet.seq.saturating_sub(current.first_in));
+        let next = Stretch { first_in: packet.seq, first_out, top, ..*current };
+        self.push(next);
+    }
+
+    /// A packet of a frame that is not forwarded: the stream closes over it. One that comes late has a place already, that
+    /// has to be filled.
+    pub(crate) fn leave_out(&mut self, layer: u8, packet: &Packet) -> Option<Written> {
+        if self.stretches.back()?.layer != layer || packet.seq < self.next_in {
+            return self.locate(layer, packet);
+        }
+        self.skip(layer, packet.seq);
+        let picture = packet.ids.picture.filter(|_| matches!(packet.numbered, Numbered::Vp8(_)));
+        if let (Some(picture), Some(current)) = (picture, self.stretches.back_mut())
+            && self.left_out.replace(picture) != Some(picture)
+        {
+            current.picture = current.picture.wrapping_sub(1);
+        }
+        None
+    }
+
+    /// Nothing is forwarded under this number: the stream closes over it.
     pub(crate) fn skip(&mut self, layer: u8, seq: u64) {
         let Some(current) = self.stretches.back_mut() else { return };
         if current.layer != layer || seq < self.next_in {
@@ -222,7 +280,7 @@ impl Rewriter {
         let mut end_out = self.next_out;
         for stretch in self.stretches.iter().rev() {
             if stretch.layer == layer && stretch.first_in <= packet.seq {
-                let written = stretch.written(packet.seq, packet.timestamp, packet.ids);
+                let written = stretch.written(packet);
                 if written.seq < end_out {
                     return (written.seq + LATE_MAX >= self.next_out).then_some(written);
                 }
@@ -263,7 +321,7 @@ mod tests {
 
     fn numbered(seq: u64, picture: u16, tl0: u8, now: Instant) -> Packet {
         let mut packet = packet(seq, 0, now);
-        packet.ids = PictureIds { picture: Some(picture), tl0: Some(tl0), key: None };
+        packet.ids = PictureIds { picture: Some(picture), tl0: Some(tl0), ..PictureIds::default() };
         packet
     }
 

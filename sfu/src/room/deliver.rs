@@ -15,16 +15,17 @@ use super::{
     track::{Layer, News, NewsKind, Track},
 };
 use crate::{
-    codec::vp8,
+    codec::{dependency, vp8},
     forward::{
-        packet::Packet,
+        packet::{Numbered, Packet},
         rewrite::{Source, Written},
         ring::Ring,
+        select::{Verdict, Wants},
     },
     params::{Codec, Extension, MediaKind, PayloadFormat, Remote},
     rtp::{AbsSendTime, Fields, HeaderWriter},
     srtp::{OVERHEAD_MAX, Sealer},
-    units::{PayloadType, RtpTime, SeqNo, Ssrc},
+    units::{PayloadType, SeqNo, Ssrc},
     worker::{Counters, Egress},
 };
 
@@ -49,7 +50,16 @@ struct Head {
     payload_type: PayloadType,
     ssrc: Ssrc,
     index: u64,
-    timestamp: RtpTime,
+    written: Written,
+}
+
+/// What a packet carries.
+#[derive(Clone, Copy, Debug)]
+enum Filling {
+    /// Its payload, padded to this length where little is missing.
+    Payload(usize),
+    /// Nothing: it came late, of a frame that is left out, and its number is waited for.
+    Padding,
 }
 
 impl Room {
@@ -219,6 +229,7 @@ impl<E: Egress> Outlet<'_, E> {
 
     /// Forwards the news of the encoding that is given, from this place of them on.
     fn send_news(&mut self, subscription: &mut Subscription, track: &mut Track, layer: u8, at: usize) {
+        let goal = subscription.goal(track);
         let Some(held) = track.layers.get_mut(usize::from(layer)) else { return };
         let all = held.news.get(at..).unwrap_or_default();
         let longest = self.longest(all, &held.ring);
@@ -234,9 +245,21 @@ impl<E: Egress> Outlet<'_, E> {
                 subscription.rewriter.skip(layer, news.seq);
                 continue;
             };
-            if let Some(written) = subscription.rewriter.write(layer, packet) {
-                self.send(subscription, packet, &format.to, written, longest);
+            match subscription.judge(packet, goal, held.table.as_ref()) {
+                Verdict::Forward => {
+                    if let Some(written) = subscription.rewriter.write(layer, packet) {
+                        self.send(subscription, packet, &format.to, written, Filling::Payload(longest));
+                    }
+                }
+                Verdict::Drop => {
+                    if let Some(written) = subscription.rewriter.leave_out(layer, packet) {
+                        self.send(subscription, packet, &format.to, written, Filling::Padding);
+                    }
+                }
             }
+        }
+        if subscription.selection.take_wants() == Wants::Keyframe {
+            held.keyframes.want();
         }
     }
 
@@ -247,7 +270,7 @@ impl<E: Egress> Outlet<'_, E> {
             let Some(packet) = held.ring.get_mut(news.seq) else { continue };
             let Some(format) = subscription.format(packet.payload_type) else { continue };
             if let Some(written) = subscription.rewriter.locate(layer, packet) {
-                self.send(subscription, packet, &format.to, written, 0);
+                self.send(subscription, packet, &format.to, written, Filling::Payload(0));
             }
         }
     }
@@ -268,23 +291,28 @@ impl<E: Egress> Outlet<'_, E> {
         packet: &mut Packet,
         format: &PayloadFormat,
         written: Written,
-        longest: usize,
+        filling: Filling,
     ) {
         let head = Head {
             payload_type: format.payload_type,
             ssrc: subscription.send.ssrc,
             index: written.seq,
-            timestamp: written.timestamp,
+            written,
         };
         let mut header = [0; HEADER_MAX];
         let header_len = self.write_header(&mut header, &head, packet, subscription);
         number(packet, written);
-        let payload = match (format.codec, packet.primary_at) {
-            (Codec::Opus, Some(at)) => packet.payload().get(usize::from(at)..).unwrap_or_default(),
-            _ => packet.payload(),
+        let (payload, padding) = match (filling, format.codec, packet.primary_at) {
+            (Filling::Padding, _, _) => (&[][..], 1),
+            (Filling::Payload(_), Codec::Opus, Some(at)) => {
+                (packet.payload().get(usize::from(at)..).unwrap_or_default(), 0)
+            }
+            (Filling::Payload(longest), _, _) => {
+                let short = longest.saturating_sub(packet.payload().len());
+                let padding = u8::try_from(short).ok().filter(|short| *short <= self.padding_max);
+                (packet.payload(), padding.unwrap_or(0))
+            }
         };
-        let short = longest.saturating_sub(payload.len());
-        let padding = u8::try_from(short).ok().filter(|short| *short <= self.padding_max).unwrap_or(0);
         let header = header.get(..header_len).unwrap_or_default();
         let room = header_len + payload.len() + usize::from(padding) + OVERHEAD_MAX;
         let out = self.egress.begin(self.to, room);
@@ -325,7 +353,7 @@ impl<E: Egress> Outlet<'_, E> {
         };
         let written = source.written(packet);
         let index = subscription.repair_next;
-        let head = Head { payload_type, ssrc, index, timestamp: written.timestamp };
+        let head = Head { payload_type, ssrc, index, written };
         let mut header = [0; HEADER_MAX];
         let header_len = self.write_header(&mut header, &head, packet, subscription);
         number(packet, written);
@@ -360,19 +388,24 @@ impl<E: Egress> Outlet<'_, E> {
         #[expect(clippy::cast_possible_truncation, reason = "the low 16 bits are what the wire carries")]
         let seq = SeqNo(head.index as u16);
         let fields = Fields {
-            marker: packet.marker,
+            marker: head.written.marker,
             payload_type: head.payload_type,
             seq,
-            timestamp: head.timestamp,
+            timestamp: head.written.timestamp,
             ssrc: head.ssrc,
         };
-        let Ok(mut writer) = HeaderWriter::new(out, &fields, packet.extensions.form()) else { return 0 };
         let ids = &subscription.send.extensions;
+        let Ok(mut writer) = HeaderWriter::new(out, &fields, packet.extensions.form(ids)) else { return 0 };
         if let Some(id) = ids.id(Extension::Mid) {
             let _ = writer.extension(id, subscription.send.mid.as_bytes());
         }
-        for (id, value) in packet.extensions.under(ids) {
-            let _ = writer.extension(id, value);
+        let mut described = None;
+        for (extension, value) in packet.extensions.elements() {
+            let Some(id) = ids.id(extension) else { continue };
+            let written = writer.extension(id, value);
+            if extension == Extension::DependencyDescriptor {
+                described = written.ok();
+            }
         }
         // What can only be sent again as it was carries nothing that says when it was sent.
         if subscription.copies.is_none() {
@@ -384,7 +417,14 @@ impl<E: Egress> Outlet<'_, E> {
                 *self.transport_seq = self.transport_seq.wrapping_add(1);
             }
         }
-        writer.finish()
+        let len = writer.finish();
+        if let (Some(at), Some(frame)) = (described, head.written.ids.frame) {
+            let place = out.get_mut(at.saturating_add(dependency::FRAME_NUMBER_AT)..);
+            if let Some(place) = place.and_then(<[u8]>::first_chunk_mut) {
+                *place = frame.to_be_bytes();
+            }
+        }
+        len
     }
 }
 
@@ -399,11 +439,14 @@ pub(super) fn ask(subscription: &Subscription, track: &mut Track, aim: u8) {
 
 /// Writes the picture's numbers over those of its publisher, or of the subscription before.
 fn number(packet: &mut Packet, written: Written) {
-    let Some(found) = packet.vp8 else { return };
     let to = vp8::Rewrite {
         picture_id: written.ids.picture.unwrap_or(0),
         tl0_picture_index: written.ids.tl0.unwrap_or(0),
         key_index: written.ids.key.unwrap_or(0),
     };
-    found.rewrite(packet.payload_mut(), to);
+    match packet.numbered {
+        Numbered::Nowhere => {}
+        Numbered::Vp8(found) => found.rewrite(packet.payload_mut(), to),
+        Numbered::Vp9(found) => found.rewrite(packet.payload_mut(), to),
+    }
 }

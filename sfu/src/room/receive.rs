@@ -15,11 +15,12 @@ use super::{
     track::{Flow, Layer, News, NewsKind},
 };
 use crate::{
-    codec::{self, Keyframe, vp8},
+    codec::{self, Keyframe, dependency, vp8, vp9},
     event::EventKind,
     forward::{
+        frame::{Entry, Frame, KeyFrame, Table},
         nack::Gap,
-        packet::{Carried, Filled, FramePart, HEADROOM, Packet, PictureIds},
+        packet::{Carried, Filled, FramePart, HEADROOM, Numbered, Packet, PictureIds},
         ring::Inserted,
     },
     params::{Codec, Delivery, Extension, ExtensionMap, Feedback, MediaKind, PayloadFormat},
@@ -205,6 +206,9 @@ impl Room {
         let kind = track.parameters.kind;
         let layer = track.layers.get_mut(usize::from(bound.layer)).ok_or(DropReason::RtpUnknownStream)?;
         let carried = opened.carried();
+        let descriptor = opened.extensions.id(Extension::DependencyDescriptor);
+        let descriptor =
+            descriptor.and_then(|id| opened.header.extension(id)).filter(|_| kind == MediaKind::Video);
         let (header, format) = (opened.header, opened.format);
         let payload = match Filled::new(opened.buffer, start, opened.len) {
             Ok(payload) => payload,
@@ -218,6 +222,15 @@ impl Room {
         packet.marker = header.marker;
         packet.extensions = carried;
         describe(&mut packet, kind, format.codec);
+        if let Some(value) = descriptor {
+            packet.ids.frame = dependency::Descriptor::frame_number(value);
+            if let Some((frame, key)) = Table::read(&mut layer.table, value) {
+                packet.described(frame, key);
+            }
+        }
+        if (kind, format.codec) == (MediaKind::Video, Codec::Other) && !layer.follows_marker(seq) {
+            packet.part = FramePart::Other;
+        }
         let news = match packet.part {
             FramePart::Entry => NewsKind::Entry,
             FramePart::Other => NewsKind::Packet,
@@ -267,6 +280,28 @@ impl Layer {
     }
 }
 
+impl Layer {
+    /// Whether a picture ended right before this packet, as far as is known.
+    fn follows_marker(&self, seq: u64) -> bool {
+        seq.checked_sub(1).and_then(|before| self.ring.get(before)).is_none_or(|before| before.marker)
+    }
+}
+
+impl Packet {
+    /// What a dependency descriptor says counts, whatever the payload seems to say: it may be encrypted.
+    fn described(&mut self, frame: Frame, key: KeyFrame) {
+        self.frame.described = frame.described;
+        if self.frame.entry == Entry::Untold {
+            self.frame.layers = frame.layers;
+            self.frame.place = frame.place;
+        }
+        self.part = match key {
+            KeyFrame::Begins => FramePart::Entry,
+            KeyFrame::No => FramePart::Other,
+        };
+    }
+}
+
 impl Opened<'_> {
     fn audio_level(&self) -> Option<AudioLevel> {
         let id = self.extensions.id(Extension::AudioLevel)?;
@@ -296,20 +331,35 @@ fn describe(packet: &mut Packet, kind: MediaKind, codec: Codec) {
                 picture: found.picture_id.map(vp8::PictureId::value),
                 tl0: found.tl0_picture_index,
                 key: found.key_index,
+                frame: None,
             };
-            packet.vp8 = Some(found);
+            packet.frame = Frame::of_vp8(&found);
+            packet.numbered = Numbered::Vp8(found);
+        }
+        Codec::Vp9 => {
+            let Some(found) = vp9::Descriptor::parse(packet.payload()) else { return };
+            if found.starts_keyframe() {
+                packet.part = FramePart::Entry;
+            }
+            packet.ids = PictureIds {
+                picture: found.picture_id.map(vp8::PictureId::value),
+                tl0: found.tl0_picture_index,
+                ..PictureIds::default()
+            };
+            packet.frame = Frame::of_vp9(&found);
+            packet.numbered = Numbered::Vp9(found);
         }
         Codec::Red => {
             packet.part = FramePart::Entry;
             packet.primary_at =
                 codec::red::primary(packet.payload()).and_then(|primary| u16::try_from(primary.offset).ok());
         }
-        Codec::Vp9 | Codec::H264 | Codec::H265 | Codec::Av1 => {
+        Codec::H264 | Codec::H265 | Codec::Av1 => {
             if codec::keyframe(codec, packet.payload()) == Keyframe::Start {
                 packet.part = FramePart::Entry;
             }
         }
-        // Sound stands alone, and of an unknown codec nobody can tell.
+        // Sound stands alone; of an unknown codec nobody can tell but where a picture begins.
         Codec::Opus | Codec::Other => packet.part = FramePart::Entry,
     }
     if kind == MediaKind::Audio {

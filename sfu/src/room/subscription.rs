@@ -12,14 +12,16 @@ use super::{
 };
 use crate::{
     forward::{
+        frame::{Entry, Table},
         layers::Target,
         packet::Packet,
         retransmit::Resends,
-        rewrite::{Continuation, Rewriter},
+        rewrite::{Continuation, NO_TOP, Rewriter},
+        select::{Selection, Verdict},
         wall::ticks,
     },
     ids::SubscriptionId,
-    params::{Delivery, Feedback, MediaKind, SendFormat, SendParameters, Wish},
+    params::{Delivery, Extension, Feedback, MediaKind, SendFormat, SendParameters, Wish},
     rtcp::{NtpTime, ReportBlock},
     units::{PayloadType, RtpTime},
 };
@@ -67,6 +69,7 @@ pub(crate) struct Subscription {
     /// What the path carries; nothing: paused. The lower of this and the wish is forwarded.
     pub(crate) allowed: Option<Target>,
     pub(crate) given: Given,
+    pub(crate) selection: Selection,
     pub(crate) rewriter: Rewriter,
     pub(crate) resends: Resends,
     /// What can only be sent again as it was sent: there is no RTX.
@@ -102,6 +105,7 @@ impl Subscription {
             wish,
             allowed: Some(Target::ALL),
             given: Given::Nothing,
+            selection: Selection::default(),
             rewriter: Rewriter::new(u16::try_from(first).unwrap_or(0)),
             resends: Resends::default(),
             copies: None,
@@ -160,6 +164,14 @@ impl Subscription {
         }
     }
 
+    /// The layer that is given: an encoding, or a spatial layer within the only one.
+    pub(crate) fn layer_told(&self, track: &Track) -> Option<u8> {
+        let layer = self.layer()?;
+        let only = track.layers.first().filter(|_| track.layers.len() == 1);
+        let table = only.and_then(|layer| layer.table.as_ref());
+        Some(table.map_or(layer, |table| self.selection.given().spatial.min(table.highest().spatial)))
+    }
+
     /// Whether gaps of the encoding before the last switch may still be filled.
     pub(crate) fn in_aftermath(&self, now: Instant) -> bool {
         match self.given {
@@ -175,13 +187,39 @@ impl Subscription {
 
     /// The highest layers to forward: what is wanted, as far as it is allowed.
     pub(crate) fn target(&self) -> Target {
-        let wanted = Target { spatial: self.wish.layer_max, temporal: u8::MAX };
+        let wanted = Target { spatial: self.wish.layer_max, temporal: self.wish.temporal_max };
         self.allowed.map_or(wanted, |allowed| wanted.min(allowed))
     }
 
     /// The encoding to aim for.
     pub(crate) fn aim(&self, track: &Track) -> Option<u8> {
         track.flowing().aim(self.target().spatial)
+    }
+
+    /// The highest layers to forward of the encoding that is given.
+    pub(crate) fn goal(&self, track: &Track) -> Target {
+        let target = self.target();
+        if track.layers.len() <= 1 {
+            return target;
+        }
+        // Which encoding is given is chosen among them all. One that the path does not carry is thinned until the lower one
+        // can be entered.
+        let too_much = self.allowed.zip(self.layer()).is_some_and(|(allowed, given)| allowed.spatial < given);
+        Target { spatial: u8::MAX, temporal: if too_much { 0 } else { target.temporal } }
+    }
+
+    /// Whether a packet of the encoding that is given is forwarded.
+    pub(crate) fn judge(&mut self, packet: &Packet, goal: Target, table: Option<&Table>) -> Verdict {
+        // A receiver that cannot read descriptors goes by the payload, and so its layers are chosen by that.
+        let reads = self.send.extensions.id(Extension::DependencyDescriptor).is_some();
+        let table = table.filter(|_| reads || packet.frame.entry == Entry::Untold);
+        let verdict = self.selection.judge(&packet.frame, goal, table);
+        if verdict == Verdict::Forward {
+            let layered = packet.frame.entry != Entry::Untold || packet.frame.described.is_some();
+            let top = if layered { self.selection.given().spatial } else { NO_TOP };
+            self.rewriter.set_top(packet, top);
+        }
+        verdict
     }
 
     /// Where in the news of this flush the client can begin, or go up or down.
@@ -203,6 +241,7 @@ impl Subscription {
     pub(crate) fn enter(&mut self, layer: u8, packet: &Packet, layers: &[Layer], now: Instant) {
         let continuation = self.continuation(layer, packet, layers);
         self.rewriter.begin(layer, packet, continuation);
+        self.selection.begin();
         self.given = Given::Layer(layer, now);
     }
 

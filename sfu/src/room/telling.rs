@@ -101,7 +101,9 @@ impl Room {
             for key in &peer.subscriptions {
                 let Some(subscription) = subscriptions.get_mut(*key) else { continue };
                 let clock_rate = subscription.send.formats.first().map_or(0, |format| format.to.clock_rate);
-                report.sent.push((subscription.id, sent(subscription, clock_rate)));
+                let layer = tracks.get(subscription.track).and_then(|track| subscription.layer_told(track));
+                let stream = StreamReport { layer, ..sent(subscription, clock_rate) };
+                report.sent.push((subscription.id, stream));
             }
             if !report.received.is_empty() || !report.sent.is_empty() {
                 cx.tell(EventKind::Report(report));
@@ -138,6 +140,6 @@ fn sent(subscription: &mut Subscription, clock_rate: u32) -> StreamReport {
         lost: lost.min(u64::from(expected)),
         bitrate: rate(subscription.bytes.saturating_sub(bytes), REPORT_INTERVAL),
         jitter: from_ticks(jitter, clock_rate),
-        layer: subscription.layer(),
+        layer: None,
     }
 }

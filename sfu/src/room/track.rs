@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use super::speakers::Voice;
 use crate::{
     forward::{
+        frame::Table,
         keyframe::KeyframeRequests,
         layers::{Flowing, LAYERS_MAX},
         nack::Nacks,
@@ -72,6 +73,8 @@ pub(crate) struct Layer {
     pub(crate) keyframes: KeyframeRequests,
     pub(crate) clock: Option<SenderClock>,
     pub(crate) flow: Flow,
+    /// The decode targets, when dependency descriptors tell them.
+    pub(crate) table: Option<Table>,
 }
 
 impl Layer {
@@ -94,6 +97,7 @@ impl Layer {
             keyframes: KeyframeRequests::default(),
             clock: None,
             flow: Flow::Silent,
+            table: None,
         }
     }
 
@@ -108,6 +112,7 @@ impl Layer {
         self.reception = Reception::default();
         self.nacks = Nacks::default();
         self.clock = None;
+        self.table = None;
     }
 
     /// Puts the news in order before they are forwarded.

@@ -28,6 +28,8 @@ mod counters;
 mod deadlines;
 mod demux;
 mod egress;
+#[cfg(test)]
+mod layered;
 mod random;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

@@ -14,11 +14,11 @@ use crate::{
     event::EventKind,
     ids::{ParticipantId, RoomId, SubscriptionId, TrackId, TransportId},
     params::{
-        ChannelSetup, Codec, Consent, Delivery, Encoding, Extension, ExtensionMap, Feedback, IceCredentials,
-        MediaKind, PayloadFormat, ReceiveParameters, Remote, Secret, SendFormat, SendParameters, Speech,
+        ChannelSetup, Codec, Consent, Encoding, Extension, ExtensionMap, Feedback, IceCredentials, MediaKind,
+        PayloadFormat, ReceiveParameters, Remote, Secret, SendFormat, SendParameters, Speech,
         TrackParameters, Wish,
     },
-    rtp::{Fields, Header, HeaderWriter},
+    rtp::{Fields, Form, Header, HeaderWriter},
     srtp::ReplayWindow,
     transport::testing::{Client, ClientConfig},
     units::{Mid, PayloadType, RtpTime, SeqNo, Ssrc},
@@ -32,6 +32,14 @@ pub const VP8_RTX: u8 = 97;
 pub const OPUS: u8 = 111;
 /// See [`VP8`].
 pub const RED: u8 = 63;
+/// See [`VP8`].
+pub const AV1: u8 = 45;
+/// See [`VP8`].
+pub const AV1_RTX: u8 = 46;
+/// See [`VP8`].
+pub const VP9: u8 = 98;
+/// The id of the dependency descriptor, as every client numbers it.
+pub const DESCRIPTOR: u8 = 7;
 
 /// Datagrams a worker wrote.
 #[derive(Debug, Default)]
@@ -144,7 +152,7 @@ impl Scene {
             ClientConfig { address: SocketAddr::from(([192, 0, 2, 1], port)), ..ClientConfig::new(&local) };
         let client = Client::new(config, self.id(), self.now);
         self.worker.command(Command::SetRemote(transport, client.parameters()), self.now);
-        let formats = vec![vp8(), opus(), red()];
+        let formats = vec![vp8(), opus(), red(), av1(), vp9()];
         let parameters = ReceiveParameters { formats, extensions: extensions() };
         self.worker.command(Command::SetReceive(transport, parameters), self.now);
         self.members.push(Member {
@@ -195,9 +203,15 @@ impl Scene {
             extensions: extensions(),
         };
         let transport = self.members[member].transport;
-        let wish = Wish { delivery: Delivery::On, layer_max: 2 };
+        let wish = Wish::up_to(2);
         self.worker.command(Command::Subscribe { subscription, transport, track, send, wish }, self.now);
         (subscription, ssrc)
+    }
+
+    /// The subscriber changes its mind.
+    pub fn wish(&mut self, subscription: SubscriptionId, wish: Wish) {
+        self.worker.command(Command::SetWish(subscription, wish), self.now);
+        self.settle();
     }
 
     /// Seals a packet as this client would send it.
@@ -215,7 +229,9 @@ impl Scene {
         extensions: &[(u8, &[u8])],
     ) -> Vec<u8> {
         let mut header = [0; 256];
-        let mut writer = HeaderWriter::new(&mut header, fields, crate::rtp::Form::OneByte).expect("room");
+        let is_long = extensions.iter().any(|(_, value)| value.len() > Form::ONE_BYTE_MAX);
+        let form = if is_long { Form::TwoByte } else { Form::OneByte };
+        let mut writer = HeaderWriter::new(&mut header, fields, form).expect("room");
         for (id, value) in extensions {
             writer.extension(*id, value).expect("room");
         }
@@ -361,6 +377,18 @@ pub fn vp8() -> PayloadFormat {
     }
 }
 
+/// What clients know of AV1.
+#[must_use]
+pub fn av1() -> PayloadFormat {
+    PayloadFormat { payload_type: number(AV1), codec: Codec::Av1, rtx: Some(number(AV1_RTX)), ..vp8() }
+}
+
+/// What clients know of VP9.
+#[must_use]
+pub fn vp9() -> PayloadFormat {
+    PayloadFormat { payload_type: number(VP9), codec: Codec::Vp9, rtx: None, ..vp8() }
+}
+
 /// What clients know of Opus.
 #[must_use]
 pub fn opus() -> PayloadFormat {
@@ -395,6 +423,7 @@ pub fn extensions() -> ExtensionMap {
         .with(Extension::Mid, 4)
         .with(Extension::Rid, 5)
         .with(Extension::RepairedRid, 6)
+        .with(Extension::DependencyDescriptor, DESCRIPTOR)
 }
 
 #[expect(clippy::expect_used, reason = "test support: what fails here is the test's fault")]

@@ -182,7 +182,7 @@ mod tests {
 
     #[test]
     fn one_layer_is_all_or_nothing() {
-        let wish = |layer_max| Wish { delivery: Delivery::On, layer_max };
+        let wish = Wish::up_to;
 
         assert_eq!(Level::of(wish(0), 1), Level::High);
         assert_eq!(Level::of(wish(0), 3), Level::Low);

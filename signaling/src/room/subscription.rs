@@ -4,7 +4,7 @@
 
 use sfu::{
     ids::{ParticipantId, SubscriptionId, TrackId, TransportId},
-    params::{Delivery, MediaKind, Wish},
+    params::{MediaKind, Wish},
 };
 
 use super::track::Track;
@@ -59,18 +59,18 @@ pub(super) fn wish(settings: Option<&UpdateTrackSettings>, adaptive: AdaptiveStr
             AdaptiveStream::On => VideoQuality::Low,
             AdaptiveStream::Off => VideoQuality::High,
         };
-        return Wish { delivery: Delivery::On, layer_max: layer(quality, encodings) };
+        return Wish::up_to(layer(quality, encodings));
     };
     let quality = VideoQuality::try_from(settings.quality).unwrap_or(VideoQuality::High);
     if settings.disabled || (quality == VideoQuality::Off && track.kind() == MediaKind::Video) {
-        return Wish { delivery: Delivery::Paused, layer_max: 0 };
+        return Wish::PAUSED;
     }
     let layer_max = if settings.width > 0 || settings.height > 0 {
         layer_by_size(settings, track)
     } else {
         layer(quality, encodings)
     };
-    Wish { delivery: Delivery::On, layer_max }
+    Wish::up_to(layer_max)
 }
 
 /// The layer of a quality among those there are.
@@ -154,8 +154,8 @@ mod tests {
         let disabled = UpdateTrackSettings { disabled: true, ..Default::default() };
         let off = UpdateTrackSettings { quality: VideoQuality::Off as i32, ..Default::default() };
 
-        assert_eq!(wish(Some(&disabled), AdaptiveStream::Off, &camera(3)).delivery, Delivery::Paused);
-        assert_eq!(wish(Some(&off), AdaptiveStream::Off, &camera(3)).delivery, Delivery::Paused);
+        assert_eq!(wish(Some(&disabled), AdaptiveStream::Off, &camera(3)), Wish::PAUSED);
+        assert_eq!(wish(Some(&off), AdaptiveStream::Off, &camera(3)), Wish::PAUSED);
     }
 
     fn camera(encodings: usize) -> Track {
