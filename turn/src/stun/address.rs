@@ -26,6 +26,16 @@ pub(super) fn write_xor(addr: SocketAddr, id: TransactionId) -> ([u8; ADDRESS_MA
     (value, len)
 }
 
+/// Writes the value of an attribute that hides nothing (RFC 8489 §14.1) and tells its length.
+pub(super) fn write_plain(addr: SocketAddr) -> ([u8; ADDRESS_MAX], usize) {
+    let mut value = [0; ADDRESS_MAX];
+    let len = match addr.ip().to_canonical() {
+        IpAddr::V4(ip) => fill(&mut value, FAMILY_V4, addr.port(), &ip.octets()),
+        IpAddr::V6(ip) => fill(&mut value, FAMILY_V6, addr.port(), &ip.octets()),
+    };
+    (value, len)
+}
+
 /// Reads the value of the attribute.
 pub(super) fn read_xor(value: &[u8], id: TransactionId) -> Option<SocketAddr> {
     let (&[_, family, port_high, port_low], ip) = value.split_first_chunk::<4>()?;

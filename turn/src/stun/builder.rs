@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use super::{
-    AttributeType, Class, ErrorCode, HEADER_LEN, IntegrityKey, MAGIC_COOKIE, Method, StunError,
+    AttributeType, Class, ErrorCode, HEADER_LEN, IntegrityKey, MAGIC_COOKIE, Method, Sha256Key, StunError,
     TransactionId, address,
     integrity::{FINGERPRINT_LEN, INTEGRITY_LEN, fingerprint},
     message_type, padded,
@@ -78,8 +78,21 @@ impl<'a> Builder<'a> {
     /// XOR-MAPPED-ADDRESS.
     #[must_use]
     pub fn xor_mapped_address(self, addr: SocketAddr) -> Self {
+        self.xor_address(AttributeType::XOR_MAPPED_ADDRESS, addr)
+    }
+
+    /// Any attribute of the form of XOR-MAPPED-ADDRESS.
+    #[must_use]
+    pub fn xor_address(self, kind: AttributeType, addr: SocketAddr) -> Self {
         let (value, len) = address::write_xor(addr, self.id);
-        self.attribute(AttributeType::XOR_MAPPED_ADDRESS, value.get(..len).unwrap_or_default())
+        self.attribute(kind, value.get(..len).unwrap_or_default())
+    }
+
+    /// Any attribute of the form of MAPPED-ADDRESS.
+    #[must_use]
+    pub fn plain_address(self, kind: AttributeType, addr: SocketAddr) -> Self {
+        let (value, len) = address::write_plain(addr);
+        self.attribute(kind, value.get(..len).unwrap_or_default())
     }
 
     /// ERROR-CODE, without a reason phrase.
@@ -110,6 +123,14 @@ impl<'a> Builder<'a> {
         let value = key.sign(before);
         debug_assert_eq!(padded(value.len()) + 4, INTEGRITY_LEN);
         self.attribute(AttributeType::MESSAGE_INTEGRITY, &value)
+    }
+
+    /// MESSAGE-INTEGRITY-SHA256 in full length over all that was written; only FINGERPRINT may follow.
+    #[must_use]
+    pub fn integrity_sha256(self, key: &Sha256Key) -> Self {
+        let Some(before) = self.buffer.get(..self.len) else { return self };
+        let value = key.sign(before);
+        self.attribute(AttributeType::MESSAGE_INTEGRITY_SHA256, &value)
     }
 
     /// FINGERPRINT over all that was written; nothing may follow.

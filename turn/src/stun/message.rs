@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 
 use super::{
-    Attribute, AttributeType, Class, ErrorCode, HEADER_LEN, IntegrityKey, MAGIC_COOKIE, Method, StunError,
-    TransactionId, USERNAME_MAX, address, class_and_method, integrity, padded,
+    Attribute, AttributeType, Class, ErrorCode, HEADER_LEN, IntegrityKey, MAGIC_COOKIE, Method, Sha256Key,
+    StunError, TransactionId, USERNAME_MAX, address, class_and_method, integrity, padded,
 };
 
 /// A well-formed message. Nothing is known yet about who wrote it.
@@ -14,9 +14,10 @@ pub struct Message<'a> {
     method: Method,
     id: TransactionId,
     bytes: &'a [u8],
-    /// The attributes anybody may look at: up to MESSAGE-INTEGRITY or FINGERPRINT.
+    /// The attributes anybody may look at: up to the first that speaks about those before it.
     attributes: &'a [u8],
     integrity: Option<Trailer<'a>>,
+    integrity_sha256: Option<Trailer<'a>>,
     fingerprint: Option<Trailer<'a>>,
 }
 
@@ -48,6 +49,7 @@ impl<'a> Message<'a> {
             bytes,
             attributes: body,
             integrity: None,
+            integrity_sha256: None,
             fingerprint: None,
         };
         message.find_trailers(body)?;
@@ -78,7 +80,7 @@ impl<'a> Message<'a> {
         self.bytes
     }
 
-    /// The attributes before MESSAGE-INTEGRITY and FINGERPRINT, in their order.
+    /// The attributes before MESSAGE-INTEGRITY, MESSAGE-INTEGRITY-SHA256 and FINGERPRINT, in their order.
     #[must_use]
     pub fn attributes(&self) -> Attributes<'a> {
         Attributes { rest: self.attributes }
@@ -132,7 +134,13 @@ impl<'a> Message<'a> {
     /// XOR-MAPPED-ADDRESS.
     #[must_use]
     pub fn xor_mapped_address(&self) -> Option<SocketAddr> {
-        address::read_xor(self.attribute(AttributeType::XOR_MAPPED_ADDRESS)?, self.id)
+        self.xor_address(self.attribute(AttributeType::XOR_MAPPED_ADDRESS)?)
+    }
+
+    /// The value of an attribute of the form of XOR-MAPPED-ADDRESS.
+    #[must_use]
+    pub fn xor_address(&self, value: &[u8]) -> Option<SocketAddr> {
+        address::read_xor(value, self.id)
     }
 
     /// Attributes that must be understood and are not among `known` (RFC 8489 §6.3).
@@ -150,6 +158,32 @@ impl<'a> Message<'a> {
         key.verify(trailer.before, trailer.value)
     }
 
+    /// Whether there is a MESSAGE-INTEGRITY.
+    #[must_use]
+    pub fn has_integrity(&self) -> bool {
+        self.integrity.is_some()
+    }
+
+    /// Whether there is a MESSAGE-INTEGRITY-SHA256.
+    #[must_use]
+    pub fn has_integrity_sha256(&self) -> bool {
+        self.integrity_sha256.is_some()
+    }
+
+    /// Whether whoever wrote the message knows the key, by MESSAGE-INTEGRITY-SHA256.
+    pub fn check_integrity_sha256(&self, key: &Sha256Key) -> Result<(), StunError> {
+        let Some(trailer) = self.integrity_sha256 else {
+            return Err(StunError::Missing(AttributeType::MESSAGE_INTEGRITY_SHA256.0));
+        };
+        key.verify(trailer.before, trailer.value)
+    }
+
+    /// Whether there is a FINGERPRINT.
+    #[must_use]
+    pub fn has_fingerprint(&self) -> bool {
+        self.fingerprint.is_some()
+    }
+
     /// Whether FINGERPRINT is there and right.
     pub fn check_fingerprint(&self) -> Result<(), StunError> {
         let Some(trailer) = self.fingerprint else {
@@ -161,7 +195,7 @@ impl<'a> Message<'a> {
         Ok(())
     }
 
-    /// Walks all attributes once, so that no later walk can fail, and notes the two that end what may be read.
+    /// Walks all attributes once, so that no later walk can fail, and notes those that end what may be read.
     fn find_trailers(&mut self, body: &'a [u8]) -> Result<(), StunError> {
         let mut rest = body;
         while !rest.is_empty() {
@@ -178,8 +212,15 @@ impl<'a> Message<'a> {
             };
             if attribute.kind == AttributeType::FINGERPRINT {
                 self.fingerprint = Some(trailer);
-            } else if attribute.kind == AttributeType::MESSAGE_INTEGRITY && self.integrity.is_none() {
+            } else if attribute.kind == AttributeType::MESSAGE_INTEGRITY
+                && self.integrity.is_none()
+                && self.integrity_sha256.is_none()
+            {
                 self.integrity = Some(trailer);
+            } else if attribute.kind == AttributeType::MESSAGE_INTEGRITY_SHA256
+                && self.integrity_sha256.is_none()
+            {
+                self.integrity_sha256 = Some(trailer);
             } else {
                 continue;
             }

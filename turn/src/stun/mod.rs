@@ -3,7 +3,8 @@
 //! Invariants:
 //! - nothing is allocated, neither to read nor to write;
 //! - a [`Message`] that exists is well formed: every attribute lies inside it;
-//! - what stands behind MESSAGE-INTEGRITY is not seen by anyone, except FINGERPRINT.
+//! - what stands behind MESSAGE-INTEGRITY or MESSAGE-INTEGRITY-SHA256 is not seen by anyone, except MESSAGE-INTEGRITY-SHA256
+//!   and FINGERPRINT.
 
 mod address;
 mod attribute;
@@ -13,13 +14,13 @@ mod message;
 
 pub use attribute::{Attribute, AttributeType, ErrorCode};
 pub use builder::Builder;
-pub use integrity::IntegrityKey;
+pub use integrity::{IntegrityKey, Sha256Key};
 pub use message::{Attributes, Message};
 
 /// RFC 8489 §5: the fixed part of every message.
 pub const HEADER_LEN: usize = 20;
 /// RFC 8489 §5.
-const MAGIC_COOKIE: u32 = 0x2112_A442;
+pub(crate) const MAGIC_COOKIE: u32 = 0x2112_A442;
 /// RFC 8489 §14.3: a username has fewer than 509 bytes.
 pub const USERNAME_MAX: usize = 508;
 
@@ -43,6 +44,18 @@ pub struct Method(u16);
 impl Method {
     /// RFC 8489 §3.
     pub const BINDING: Self = Self(0x001);
+    /// RFC 8656 §17.
+    pub const ALLOCATE: Self = Self(0x003);
+    /// RFC 8656 §17.
+    pub const REFRESH: Self = Self(0x004);
+    /// RFC 8656 §17.
+    pub const SEND: Self = Self(0x006);
+    /// RFC 8656 §17.
+    pub const DATA: Self = Self(0x007);
+    /// RFC 8656 §17.
+    pub const CREATE_PERMISSION: Self = Self(0x008);
+    /// RFC 8656 §17.
+    pub const CHANNEL_BIND: Self = Self(0x009);
 
     /// `None` above 12 bits.
     #[must_use]
@@ -115,7 +128,7 @@ const fn class_and_method(message_type: u16) -> (Class, Method) {
 }
 
 /// Attributes are padded to 32 bits (RFC 8489 §14).
-const fn padded(len: usize) -> usize {
+pub(crate) const fn padded(len: usize) -> usize {
     len.saturating_add(3) & !3
 }
 

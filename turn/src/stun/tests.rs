@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use hmac::Mac as _;
+
 use super::*;
 
 /// RFC 5769 §2: the short-term password of the first three.
@@ -299,6 +301,37 @@ fn only_what_must_be_understood_and_is_not_is_unknown() {
     let unknown: Vec<_> = message.unknown_attributes(&[AttributeType::PRIORITY]).collect();
 
     assert_eq!(unknown, [AttributeType(0x7001)]);
+}
+
+#[test]
+fn sha256_stands_alone_or_behind_sha1_and_may_be_cut_to_sixteen_bytes() {
+    let (old, new) = (IntegrityKey::raw(b"key"), Sha256Key::raw(b"key"));
+    let mut buffer = [0; 256];
+    fn begin(buffer: &mut [u8]) -> Builder<'_> {
+        Builder::new(Class::Request, Method::ALLOCATE, TransactionId([1; 12]), buffer)
+    }
+
+    let len = begin(&mut buffer).integrity(&old).integrity_sha256(&new).fingerprint().finish().unwrap();
+    let message = Message::parse(&buffer[..len]).unwrap();
+    assert_eq!(message.check_integrity(&old), Ok(()));
+    assert_eq!(message.check_integrity_sha256(&new), Ok(()));
+    assert_eq!(message.check_fingerprint(), Ok(()));
+
+    for len in (0..=36).step_by(4) {
+        let written = begin(&mut buffer).username(b"u").finish().unwrap();
+        let mut mac = hmac::Hmac::<sha2::Sha256>::new_from_slice(b"key").unwrap();
+        let mut head = buffer[..written].to_vec();
+        head[2..4].copy_from_slice(&u16::try_from(written - HEADER_LEN + 4 + len).unwrap().to_be_bytes());
+        mac.update(&head);
+        let full = [&mac.finalize().into_bytes()[..], &[0; 4]].concat();
+        let written = begin(&mut buffer)
+            .username(b"u")
+            .attribute(AttributeType::MESSAGE_INTEGRITY_SHA256, &full[..len])
+            .finish()
+            .unwrap();
+        let message = Message::parse(&buffer[..written]).unwrap();
+        assert_eq!(message.check_integrity_sha256(&new).is_ok(), (16..=32).contains(&len), "{len} bytes");
+    }
 }
 
 #[test]
