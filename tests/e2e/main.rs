@@ -23,21 +23,9 @@ use stage::world::World;
 /// One journey: what it promises, and how it is made.
 type Journey = (&'static str, fn(&mut World) -> Step);
 
-/// Journeys that are known not to be safe to make yet, and why. They are made all the same and shown as open; `E2E_STRICT`
-/// counts them like the others.
-const OPEN: [(&str, &str); 6] = [
-    (
-        "calls::ten_pages_see_and_hear_one_another",
-        "ten browsers on two cores need more than the time allowed",
-    ),
-    ("roaming::a_changed_address_recovers_by_an_ice_restart", "the browser was not seen to recover in time"),
-    ("roaming::a_rebound_nat_does_not_end_the_call", UNSEEN),
-    ("roaming::a_dead_udp_path_recovers_when_it_comes_back", UNSEEN),
-    ("roaming::where_udp_is_blocked_media_goes_over_tcp", UNSEEN),
-    ("page::two_people_meet_talk_chat_and_leave", UNSEEN),
-];
-/// The journey itself was mended after it was last made.
-const UNSEEN: &str = "not seen to end well yet";
+/// Browsers and SDKs are others' programs on a busy machine: a journey that fails is made once more, to tell what always
+/// fails from what fails at times. So many of a run may be unsteady; `E2E_STRICT` allows none.
+const UNSTEADY_MAX: usize = 1;
 
 fn main() -> ExitCode {
     let asked: Vec<_> = env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
@@ -61,7 +49,8 @@ fn main() -> ExitCode {
     for (name, journey) in journeys {
         travel(&mut world, name, journey);
     }
-    if world.report.close(began.elapsed()) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let unsteady_max = if env::var_os("E2E_STRICT").is_some() { 0 } else { UNSTEADY_MAX };
+    if world.report.close(unsteady_max, began.elapsed()) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn wanted(name: &str, asked: &[String]) -> bool {
@@ -70,26 +59,25 @@ fn wanted(name: &str, asked: &[String]) -> bool {
 
 fn travel(world: &mut World, name: &str, journey: fn(&mut World) -> Step) {
     let began = Instant::now();
+    let outcome = match attempt(world, name, journey) {
+        Ok(()) => Outcome::Passed,
+        Err(Failure::Skipped(why)) => Outcome::Skipped(why),
+        Err(first) => match attempt(world, name, journey) {
+            Ok(()) => Outcome::Unsteady(first),
+            Err(_) => Outcome::Failed(first),
+        },
+    };
+    world.report.ended(name, outcome, began.elapsed());
+}
+
+/// Makes a journey once, with people of its own.
+fn attempt(world: &mut World, name: &str, journey: fn(&mut World) -> Step) -> Step {
     let ended = catch_unwind(AssertUnwindSafe(|| journey(world)))
         .unwrap_or_else(|_| Err(Failure::Broken("the journey itself panicked".into())))
         .and_then(|()| world.server_is_sound());
-    let outcome = match ended {
-        Ok(()) => Outcome::Passed,
-        Err(Failure::Skipped(why)) => Outcome::Skipped(why),
-        Err(why) => match open(name) {
-            Some(missing) => Outcome::Open(missing, why),
-            None => Outcome::Failed(why),
-        },
-    };
-    let took = began.elapsed();
-    if matches!(outcome, Outcome::Failed(_) | Outcome::Open(..)) {
+    if !matches!(ended, Ok(()) | Err(Failure::Skipped(_))) {
         world.tell(name);
     }
     world.disband();
-    world.report.ended(name, outcome, took);
-}
-
-fn open(name: &str) -> Option<&'static str> {
-    let strict = env::var_os("E2E_STRICT").is_some();
-    OPEN.iter().find(|(journey, _)| *journey == name && !strict).map(|(_, missing)| *missing)
+    ended
 }

@@ -135,7 +135,10 @@ impl Pump {
 
     async fn outgoing(&mut self, writer: &mut Writer, outgoing: Option<Outgoing>) -> Then {
         match outgoing {
-            Some(Outgoing::Say(say)) => write(writer, &say, self.encoding).await,
+            Some(Outgoing::Say(say)) => {
+                tracing::trace!(session = %self.session, ?say);
+                write(writer, &say, self.encoding).await
+            }
             Some(Outgoing::Close) => Then::Close(close_code::NORMAL),
             // The room gave this client up without a farewell: it should come back.
             None => Then::Close(close_code::ERROR),
@@ -163,6 +166,7 @@ impl Pump {
     }
 
     async fn deliver(&self, ask: Ask) -> Then {
+        tracing::trace!(session = %self.session, ?ask);
         match self.inbox.send(Message::Ask(self.session, Box::new(ask))).await {
             Ok(()) => Then::Continue,
             // The room is over; what it said last is in the queue.

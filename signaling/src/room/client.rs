@@ -47,6 +47,11 @@ impl Client {
         &self.info.capabilities
     }
 
+    /// What its software calls itself, for logs.
+    pub(super) fn name(&self) -> &'static str {
+        self.sdk().as_str_name()
+    }
+
     fn sdk(&self) -> Sdk {
         Sdk::try_from(self.info.sdk).unwrap_or_default()
     }

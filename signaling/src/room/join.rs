@@ -279,6 +279,12 @@ impl Room {
     pub(super) fn remove(&mut self, id: ParticipantId, reason: DisconnectReason, now: Instant) {
         let info = self.info_of(id);
         let Some(participant) = self.participants.get(&id) else { return };
+        tracing::info!(
+            room = self.life.sid,
+            participant = participant.sid,
+            reason = reason.as_str_name(),
+            "participant gone"
+        );
         let (hidden, session) = (participant.is_hidden(), participant.session);
         let tracks: Vec<TrackId> = participant.tracks.iter().copied().collect();
         let subscriptions = self.subscription_index.range((id, TrackId(0))..=(id, TrackId(u64::MAX)));
@@ -366,6 +372,12 @@ impl Room {
             return;
         }
         participant.state = State::Active;
+        tracing::info!(
+            room = self.life.sid,
+            participant = participant.sid,
+            sdk = participant.client.name(),
+            "participant active"
+        );
         self.timers.cancel(Timer::Join(id));
         self.announce_arrival(id, now);
         self.reconcile_participant(id, now);

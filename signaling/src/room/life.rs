@@ -9,7 +9,7 @@ use crate::{config::Config, wire::proto};
 /// What is known of a room as a whole.
 #[derive(Clone, Debug)]
 pub(super) struct Life {
-    sid: String,
+    pub(super) sid: String,
     name: String,
     empty_timeout: Duration,
     departure_timeout: Duration,

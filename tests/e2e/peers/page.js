@@ -70,9 +70,17 @@ async function trackOf({ from, kind, source }) {
   for (;;) {
     const track = find();
     if (track) return track;
-    await new Promise((resolve) => person.room.once(RoomEvent.TrackSubscribed, resolve));
+    await within(new Promise((resolve) => person.room.once(RoomEvent.TrackSubscribed, resolve)), () => known());
   }
 }
+
+/** Who is there with what, as this person knows it. */
+const known = () =>
+  [...person.room.remoteParticipants.values()].map((p) => ({
+    identity: p.identity,
+    tracks: [...p.trackPublications.values()].map((t) => ({ sid: t.trackSid, kind: t.kind, wanted: t.isDesired, subscribed: t.isSubscribed })),
+    connections: globalThis.connections.map((c) => `${c.connectionState} ${c.signalingState}`),
+  }));
 
 async function inbound(track) {
   const report = await track.receiver.getStats();
@@ -84,12 +92,22 @@ async function inbound(track) {
 }
 
 const SAMPLE_MS = 150;
+/** A wait that is in vain says what it saw before the journey's own deadline ends it. */
+const VAIN_MS = 40_000;
+
+/** What `work` waits for, or an error with what `seen` tells when it does not come. */
+function within(work, seen) {
+  const vain = new Promise((_, fail) => setTimeout(async () => fail(new Error(`waited in vain: ${JSON.stringify(await seen())}`)), VAIN_MS));
+  return Promise.race([work, vain]);
+}
 
 /** Reads the statistics of a track until `enough` says so: the browser has no event for them. */
 async function sample(track, enough) {
+  const began = performance.now();
   for (;;) {
     const stat = await inbound(track);
     if (stat && enough(stat)) return stat;
+    if (performance.now() - began > VAIN_MS) throw new Error(`not enough came: ${JSON.stringify(stat)}`);
     await new Promise((resolve) => setTimeout(resolve, SAMPLE_MS));
   }
 }
@@ -143,9 +161,9 @@ const verbs = {
   async watch({ from, source, frames }) {
     const track = await trackOf({ from, kind: "video", source });
     const first = await sample(track, (s) => s.framesDecoded > 0);
-    const before = await grab(track.mediaStreamTrack);
+    const before = await within(grab(track.mediaStreamTrack), () => inbound(track));
     const last = await sample(track, (s) => s.framesDecoded >= first.framesDecoded + frames);
-    const after = await grab(track.mediaStreamTrack);
+    const after = await within(grab(track.mediaStreamTrack), () => inbound(track));
     const seconds = (last.timestamp - first.timestamp) / 1000;
     return {
       frames: last.framesDecoded - first.framesDecoded,

@@ -154,6 +154,7 @@ fn build(prefix: &str) -> Step {
     ip(&format!("netns add {house}"))?;
     ip(&format!("-n {house} link set lo up"))?;
     ip(&format!("-n {house} link add street type bridge"))?;
+    ip(&format!("-n {house} link set street addrgenmode none"))?;
     ip(&format!("-n {house} addr add {HOUSE}/24 dev street"))?;
     ip(&format!("-n {house} link set street up"))?;
     for place in Place::ALL {
@@ -161,6 +162,9 @@ fn build(prefix: &str) -> Step {
         ip(&format!("netns add {name}"))?;
         ip(&format!("-n {name} link set lo up"))?;
         ip(&format!("-n {house} link add {door} type veth peer name road netns {name}"))?;
+        // No address that is only valid a second later: a browser drops its requests when an address comes.
+        ip(&format!("-n {house} link set {door} addrgenmode none"))?;
+        ip(&format!("-n {name} link set road addrgenmode none"))?;
         ip(&format!("-n {house} link set {door} master street up"))?;
         ip(&format!("-n {name} addr add {}/24 dev road", place.address()))?;
         ip(&format!("-n {name} link set road up"))?;

@@ -19,6 +19,8 @@ use super::report::Report;
 use super::server::Server;
 use super::token::{API_KEY, API_SECRET};
 
+/// How many lines of a failed journey are shown at once; all of them are in its file.
+const SHOWN_MAX: usize = 30;
 /// The port of HTTP and WebSocket.
 const PORT: u16 = 7880;
 
@@ -112,19 +114,19 @@ impl World {
         Ok(program)
     }
 
-    /// Writes down what happened to everybody in a journey that failed.
+    /// Writes down what happened to everybody in a journey that failed, and shows how it ended.
     pub(crate) fn tell(&self, journey: &str) {
         let story: Vec<_> =
             self.people.iter().flat_map(|person| person.story()).map(|event| event.to_string()).collect();
+        println!("the end of {journey}:");
+        let said = self.server.log();
+        let said: Vec<_> = said.lines().map(str::to_owned).collect();
+        for lines in [&story, &said] {
+            let from = lines.len().saturating_sub(SHOWN_MAX);
+            lines[from..].iter().for_each(|line| println!("    {line}"));
+        }
         let path = self.out.join(format!("{}.story.jsonl", journey.replace("::", "-")));
-        fs::write(
-            path,
-            story.join(
-                "
-",
-            ),
-        )
-        .unwrap_or_default();
+        fs::write(path, story.join("\n")).unwrap_or_default();
     }
 
     /// Ends a journey: everybody leaves.
