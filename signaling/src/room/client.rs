@@ -96,6 +96,12 @@ impl Client {
         self.sdk() != Sdk::Js || version_at_least(&self.info.version, [1, 6, 3])
     }
 
+    /// Whether a track it may publish must not be confirmed while it waits for an answer: the SDKs with a Rust core would
+    /// begin another offer, and then never read the answer to the one before.
+    pub(super) fn confuses_answers(&self) -> bool {
+        matches!(self.sdk(), Sdk::Rust | Sdk::Python | Sdk::Node | Sdk::Cpp | Sdk::Unity)
+    }
+
     fn is_firefox(&self) -> bool {
         self.info.browser.to_ascii_lowercase().starts_with("firefox")
     }

@@ -18,7 +18,7 @@ use super::{
     farewell::Farewell,
     life::Place,
     link::{Link, OfferState, Progress, Side},
-    participant::{Beginning, Participant, Sabotage},
+    participant::{Beginning, Held, Participant, Sabotage},
     quality::QUALITY_EVERY,
     timers::Timer,
 };
@@ -106,6 +106,12 @@ impl Room {
         }
         if let Some(offer) = parameters.publisher_offer {
             self.take_offer(id, &offer, now);
+        }
+        if let Some(participant) = self.participants.get_mut(&id)
+            && participant.link.topology() == Topology::Single
+            && participant.client.confuses_answers()
+        {
+            participant.held = Held::Until(Vec::new());
         }
     }
 
@@ -323,6 +329,7 @@ impl Room {
             Timer::Late(id),
             Timer::Gone(id),
             Timer::Refresh(id),
+            Timer::Hold(id),
             Timer::Wanted(id),
             Timer::Hush(id),
         ];

@@ -169,6 +169,7 @@ impl Room {
         let mut reply = description("answer", answer.sdp, offer.id);
         reply.mid_to_track_id = answer.mid_to_track_id.into_iter().collect();
         self.say(id, Say::Answer(reply));
+        self.say_held(id);
         if topology == Topology::Single {
             self.timers.cancel(Timer::Late(id));
         }

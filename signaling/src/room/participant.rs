@@ -49,10 +49,21 @@ pub(super) struct Participant {
     pub(super) tracks: BTreeSet<TrackId>,
     /// Tracks announced under a cid that is taken.
     pub(super) queued: VecDeque<proto::AddTrackRequest>,
+    /// What they are told once their first offer after the join is answered; nothing is held after that.
+    pub(super) held: Held,
     /// How a test wants the next resume to fail.
     pub(super) sabotage: Sabotage,
     version: u32,
     ever_published: bool,
+}
+
+/// What somebody is told later than it happens.
+#[derive(Debug)]
+pub(super) enum Held {
+    /// Nothing.
+    Never,
+    /// Until their next offer is answered.
+    Until(Vec<proto::TrackPublishedResponse>),
 }
 
 /// How a test wants the next resume to fail.
@@ -102,6 +113,7 @@ impl Participant {
             quality: Score::default(),
             tracks: BTreeSet::new(),
             queued: VecDeque::new(),
+            held: Held::Never,
             sabotage: Sabotage::default(),
             version: 0,
             ever_published: false,

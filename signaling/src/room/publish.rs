@@ -2,7 +2,7 @@
 //!
 //! Invariants: a track is announced to others only while it has an m-section; whoever may not publish a source does not.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use sfu::{
     command::Command,
@@ -10,7 +10,9 @@ use sfu::{
     params::Delivery,
 };
 
-use super::{Room, announce::Echo, link::Side, permission::may_publish, track::Track};
+use super::{
+    Room, announce::Echo, link::Side, participant::Held, permission::may_publish, timers::Timer, track::Track,
+};
 use crate::wire::{
     Say,
     proto::{
@@ -23,6 +25,8 @@ use crate::wire::{
 const TRACKS_MAX: usize = 64;
 /// Tracks announced and not published yet.
 const PENDING_MAX: usize = 20;
+/// How long an offer that is on its way may take. Higher: the first track of who makes none comes later.
+const HOLD_MAX: Duration = Duration::from_millis(20);
 /// Announcements under a cid that is taken.
 const QUEUED_PER_CID_MAX: usize = 3;
 
@@ -81,7 +85,7 @@ impl Room {
         participant.tracks.insert(track);
         self.track_sids.insert(known.sid().to_string(), track);
         self.tracks.insert(track, known);
-        self.say(id, Say::TrackPublished(published));
+        self.confirm(id, published, now);
 
         let peer =
             self.participants.get_mut(&id).and_then(|participant| participant.link.peer_mut(Side::Publisher));
@@ -89,6 +93,27 @@ impl Room {
         let (transport, changes) = (peer.transport, peer.connection.expect(expected));
         let published = self.apply(id, transport, changes, now);
         self.announce_published(id, &published, now);
+    }
+
+    fn confirm(&mut self, id: ParticipantId, published: proto::TrackPublishedResponse, now: Instant) {
+        let Some(participant) = self.participants.get_mut(&id) else { return };
+        let Held::Until(held) = &mut participant.held else {
+            return self.say(id, Say::TrackPublished(published));
+        };
+        held.push(published);
+        if let Some(at) = now.checked_add(HOLD_MAX) {
+            self.timers.set_once(Timer::Hold(id), at);
+        }
+    }
+
+    /// The first offer is answered, or there was none: from here on nothing is held back.
+    pub(super) fn say_held(&mut self, id: ParticipantId) {
+        self.timers.cancel(Timer::Hold(id));
+        let Some(participant) = self.participants.get_mut(&id) else { return };
+        let Held::Until(held) = std::mem::replace(&mut participant.held, Held::Never) else { return };
+        for published in held {
+            self.say(id, Say::TrackPublished(published));
+        }
     }
 
     /// Tracks have m-sections from here on.
@@ -174,7 +199,7 @@ impl Room {
     pub(super) fn drop_track(&mut self, track: TrackId, now: Instant) -> Option<Track> {
         let known = self.tracks.remove(&track)?;
         self.track_sids.remove(known.sid());
-        self.timers.cancel(super::timers::Timer::Dynacast(track));
+        self.timers.cancel(Timer::Dynacast(track));
         for subscription in &known.subscribers {
             self.drop_subscription(*subscription, now);
         }

@@ -22,6 +22,8 @@ pub(super) enum Timer {
     Gone(ParticipantId),
     /// A participant's token is to be renewed.
     Refresh(ParticipantId),
+    /// What is held back from a participant is to be said.
+    Hold(ParticipantId),
     /// Tracks a participant waits for should have appeared by now.
     Wanted(ParticipantId),
     /// A participant pretended to speak long enough.

@@ -244,3 +244,44 @@ fn a_large_crowd_is_announced_together() {
     let news = world.heard_only(first, updates);
     assert_eq!((news.len(), news.concat().len()), (1, 60));
 }
+
+const BARE_OFFER: &str = "v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0\r\n\
+    m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\nc=IN IP4 0.0.0.0\r\na=ice-ufrag:abcd\r\n\
+    a=ice-pwd:aaaaaaaaaaaaaaaaaaaaaaaa\r\na=fingerprint:sha-256 \
+    00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00\r\n\
+    a=setup:actpass\r\na=mid:0\r\na=sctp-port:5000\r\n";
+
+#[test]
+fn who_confuses_answers_hears_of_its_track_after_its_first_offer_is_answered() {
+    let mut world = World::new();
+    let rust =
+        proto::ClientInfo { sdk: proto::client_info::Sdk::Rust as i32, protocol: 16, ..Default::default() };
+    let ann = world.join_as(claims("ann"), JoinParameters { client: rust.clone(), ..single() });
+    let ben = world.join_as(claims("ben"), JoinParameters { client: rust, ..single() });
+    let camera = || {
+        Ask::AddTrack(proto::AddTrackRequest { cid: "c".into(), r#type: 1, source: 1, ..Default::default() })
+    };
+    let order = |say| match say {
+        Say::Answer(_) => Some("answer"),
+        Say::TrackPublished(_) => Some("published"),
+        _ => None,
+    };
+    world.forget();
+
+    world.ask(ann, camera());
+    world.ask(
+        ann,
+        Ask::Offer(proto::SessionDescription {
+            r#type: "offer".into(),
+            sdp: BARE_OFFER.into(),
+            ..Default::default()
+        }),
+    );
+    world.ask(ben, camera());
+    world.pass(Duration::from_millis(10));
+
+    assert_eq!(world.heard_only(ann, order), vec!["answer", "published"]);
+    assert!(world.heard_only(ben, order).is_empty(), "an offer may be on its way");
+    world.pass(Duration::from_millis(10));
+    assert_eq!(world.heard_only(ben, order), vec!["published"], "but it does not wait for ever");
+}
