@@ -19,10 +19,13 @@
 
 pub mod auth;
 pub mod channel;
+pub mod client;
 pub mod credentials;
 #[cfg(test)]
 mod fixture;
 pub mod frame;
+#[cfg(feature = "io")]
+pub mod io;
 pub mod meter;
 pub mod policy;
 pub mod registry;

@@ -265,6 +265,12 @@ impl Server {
         self.allocations.is_empty()
     }
 
+    /// Whether this client has an allocation.
+    #[must_use]
+    pub fn has_allocation(&self, tuple: &FiveTuple) -> bool {
+        self.by_tuple.contains_key(tuple)
+    }
+
     /// Which allocation relays from this address, and by which relay.
     #[must_use]
     pub fn relay_at(&self, told: SocketAddr) -> Option<RelayId> {
