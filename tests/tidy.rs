@@ -38,12 +38,14 @@ const ARROWS: [(&str, &[&str]); 5] = [
 ];
 
 /// Outsiders that are to be replaceable, and the only places that may name them.
-const SPEAKERS: [(&str, &[&str]); 9] = [
+const SPEAKERS: [(&str, &[&str]); 11] = [
     ("turn", &["sfu/src/ice", "sfu/src/transport", "sfu/src/worker", "sfu/src/io", "api/src"]),
     ("dimpl", &["sfu/src/dtls"]),
     ("sctp_proto", &["sfu/src/channels"]),
     ("aws_lc_rs", &["sfu/src/srtp", "sfu/src/dtls", "signaling/src/ids.rs", "signaling/src/io"]),
     ("libc", &["sfu/src/io", "turn/src/io", "api/src"]),
+    ("mio", &["turn/src/io"]),
+    ("rustls", &["turn/src/io"]),
     ("tokio", &["sfu/src/io", "signaling/src/io", "api/src"]),
     ("axum", &["signaling/src/io", "api/src"]),
     ("jsonwebtoken", &["signaling/src/token"]),
