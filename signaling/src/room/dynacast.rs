@@ -12,8 +12,9 @@ use crate::wire::{
     proto::{self, VideoQuality},
 };
 
-/// How long less must have been enough.
-const DOWNGRADE_AFTER: Duration = Duration::from_secs(5);
+/// How long less must have been enough. Higher: fewer key frames for people who scroll to and fro. Lower: what nobody sees
+/// costs for a shorter time; LiveKit waits five seconds, from which the client's own delay is to be taken.
+const DOWNGRADE_AFTER: Duration = Duration::from_secs(3);
 /// How long a fresh track is sent in full although nobody receives it.
 const FIRST_OFF_AFTER: Duration = Duration::from_secs(10);
 
@@ -31,9 +32,9 @@ pub(super) enum Level {
 }
 
 impl Level {
-    /// What a wish needs of a track with this many encodings.
-    pub(super) fn of(wish: Wish, encodings: u8) -> Self {
-        match (wish.delivery, wish.layer_max, encodings) {
+    /// What a wish needs of a track with this many spatial layers.
+    pub(super) fn of(wish: Wish, layers: u8) -> Self {
+        match (wish.delivery, wish.layer_max, layers) {
             (Delivery::Paused, _, _) => Self::Off,
             (Delivery::On, 0, 2..) => Self::Low,
             (Delivery::On, 1, 3..) => Self::Medium,
@@ -82,7 +83,8 @@ impl Demand {
             self.told = Some(level);
             return Verdict::Tell(level);
         }
-        let patience = if self.told.is_none() { FIRST_OFF_AFTER } else { DOWNGRADE_AFTER };
+        let unseen = self.told.is_none() && level == Level::Off;
+        let patience = if unseen { FIRST_OFF_AFTER } else { DOWNGRADE_AFTER };
         let since = *self.less_since.get_or_insert(now);
         let due = since.checked_add(patience).unwrap_or(now);
         if now < due {
@@ -106,9 +108,9 @@ impl Room {
         if known.kind() != MediaKind::Video || !known.is_published() || known.info.muted {
             return;
         }
-        let (encodings, owner) = (known.encodings(), known.owner);
+        let (layers, owner) = (known.spatial_layers(), known.owner);
         let levels = known.subscribers.iter().filter_map(|id| self.subscriptions.get(id));
-        let level = levels.map(|subscription| wanted(subscription, encodings)).max().unwrap_or(Level::Off);
+        let level = levels.map(|subscription| wanted(subscription, layers)).max().unwrap_or(Level::Off);
         let Some(known) = self.tracks.get_mut(&track) else { return };
         match known.demand.want(level, now) {
             Verdict::Settled => self.timers.cancel(Timer::Dynacast(track)),
@@ -122,8 +124,8 @@ impl Room {
     }
 }
 
-fn wanted(subscription: &Subscription, encodings: u8) -> Level {
-    Level::of(subscription.wish, encodings)
+fn wanted(subscription: &Subscription, layers: u8) -> Level {
+    Level::of(subscription.wish, layers)
 }
 
 #[expect(deprecated, reason = "old clients read the old field")]
@@ -152,7 +154,7 @@ mod tests {
         let mut demand = Demand::default();
         assert_eq!(demand.want(Level::High, start), Verdict::Settled, "all is sent anyway");
 
-        let due = start + FIRST_OFF_AFTER;
+        let due = start + DOWNGRADE_AFTER;
         assert_eq!(demand.want(Level::Low, start), Verdict::Later(due));
         assert_eq!(demand.want(Level::Low, due), Verdict::Tell(Level::Low));
         assert_eq!(demand.want(Level::Low, due), Verdict::Settled);

@@ -50,16 +50,18 @@ pub(super) type SubscriptionIndex = std::collections::BTreeMap<SubscriptionKey, 
 
 /// A picture may be a tenth smaller than what is asked for.
 const TOLERANCE_TENTHS: u64 = 9;
+/// What browsers film at.
+const PICTURES_PER_SECOND: u32 = 30;
 
 /// What a client's settings mean for a track.
 pub(super) fn wish(settings: Option<&UpdateTrackSettings>, adaptive: AdaptiveStream, track: &Track) -> Wish {
-    let encodings = track.encodings();
+    let layers = track.spatial_layers();
     let Some(settings) = settings else {
         let quality = match adaptive {
             AdaptiveStream::On => VideoQuality::Low,
             AdaptiveStream::Off => VideoQuality::High,
         };
-        return Wish::up_to(layer(quality, encodings));
+        return Wish::up_to(layer(quality, layers));
     };
     let quality = VideoQuality::try_from(settings.quality).unwrap_or(VideoQuality::High);
     if settings.disabled || (quality == VideoQuality::Off && track.kind() == MediaKind::Video) {
@@ -68,14 +70,14 @@ pub(super) fn wish(settings: Option<&UpdateTrackSettings>, adaptive: AdaptiveStr
     let layer_max = if settings.width > 0 || settings.height > 0 {
         layer_by_size(settings, track)
     } else {
-        layer(quality, encodings)
+        layer(quality, layers)
     };
-    Wish::up_to(layer_max)
+    Wish { temporal_max: temporal_layer(settings.fps), ..Wish::up_to(layer_max) }
 }
 
 /// The layer of a quality among those there are.
-fn layer(quality: VideoQuality, encodings: u8) -> u8 {
-    let last = encodings.saturating_sub(1);
+fn layer(quality: VideoQuality, layers: u8) -> u8 {
+    let last = layers.saturating_sub(1);
     match quality {
         VideoQuality::Low | VideoQuality::Off => 0,
         VideoQuality::Medium => 1.min(last),
@@ -83,14 +85,27 @@ fn layer(quality: VideoQuality, encodings: u8) -> u8 {
     }
 }
 
+/// The lowest temporal layer that is about as smooth as asked for; nothing asked for is all. What a camera films is not told:
+/// it is taken for [`PICTURES_PER_SECOND`], and each layer for twice the one below.
+fn temporal_layer(fps: u32) -> u8 {
+    if fps == 0 {
+        return u8::MAX;
+    }
+    let enough = |layer: &u8| {
+        let rate = PICTURES_PER_SECOND >> 2_u8.saturating_sub(*layer);
+        u64::from(rate).saturating_mul(10) >= u64::from(fps).saturating_mul(TOLERANCE_TENTHS)
+    };
+    (0..=2).find(enough).unwrap_or(u8::MAX)
+}
+
 /// The lowest layer that is about as large as asked for.
 #[expect(deprecated, reason = "the layers of the first codec, for every client")]
 fn layer_by_size(settings: &UpdateTrackSettings, track: &Track) -> u8 {
-    let last = track.encodings().saturating_sub(1);
+    let last = track.spatial_layers().saturating_sub(1);
     let enough = |size: u32, asked: u32| {
         u64::from(size).saturating_mul(10) >= u64::from(asked).saturating_mul(TOLERANCE_TENTHS)
     };
-    let layers = track.info.layers.iter().take(usize::from(track.encodings()));
+    let layers = track.info.layers.iter().take(usize::from(track.spatial_layers()));
     let found = layers
         .enumerate()
         .find(|(_, layer)| enough(layer.width, settings.width) && enough(layer.height, settings.height));
@@ -147,6 +162,39 @@ mod tests {
         assert_eq!(asked(350, 195), 0, "320 is 91 % of 350");
         assert_eq!(asked(400, 225), 1);
         assert_eq!(asked(4000, 3000), 2, "the best there is");
+    }
+
+    #[test]
+    fn layers_within_one_encoding_are_layers_too() {
+        let mut track = camera(3);
+        let params = |encodings| TrackParameters {
+            kind: MediaKind::Video,
+            mid: Mid::new(b"0").unwrap(),
+            encodings: vec![Encoding::default(); encodings],
+            speech: Speech::Ignored,
+        };
+        track.info.codecs.clear();
+        track.publish(&params(1), "0".into(), "video/VP9".into(), None);
+
+        let asked =
+            |settings: UpdateTrackSettings| wish(Some(&settings), AdaptiveStream::Off, &track).layer_max;
+        let medium = UpdateTrackSettings { quality: VideoQuality::Medium as i32, ..Default::default() };
+        assert_eq!(asked(medium), 1);
+        assert_eq!(asked(UpdateTrackSettings { width: 1280, height: 720, ..Default::default() }), 2);
+
+        track.info.codecs.clear();
+        track.publish(&params(1), "0".into(), "video/VP8".into(), None);
+        assert_eq!(wish(None, AdaptiveStream::Off, &track).layer_max, 0, "what one encoding of VP8 has not");
+    }
+
+    #[test]
+    fn a_frame_rate_is_met_within_a_tenth() {
+        let asked = |fps| {
+            let settings = UpdateTrackSettings { fps, ..Default::default() };
+            wish(Some(&settings), AdaptiveStream::Off, &camera(3)).temporal_max
+        };
+
+        assert_eq!([asked(0), asked(5), asked(15), asked(16), asked(24), asked(60)], [255, 0, 1, 1, 2, 255]);
     }
 
     #[test]

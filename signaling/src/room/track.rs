@@ -79,11 +79,21 @@ impl Track {
         matches!(self.carriage, Carriage::Published { .. })
     }
 
-    pub(super) fn encodings(&self) -> u8 {
+    /// How many spatial layers it has: encodings, or layers within the only one.
+    pub(super) fn spatial_layers(&self) -> u8 {
         match self.carriage {
-            Carriage::Published { encodings } => encodings.max(1),
-            Carriage::Pending => 1,
+            Carriage::Published { encodings } if encodings > 1 => encodings,
+            Carriage::Published { .. } if self.is_scalable() => {
+                u8::try_from(self.info.layers.len()).unwrap_or(u8::MAX).max(1)
+            }
+            Carriage::Published { .. } | Carriage::Pending => 1,
         }
+    }
+
+    /// Whether one encoding has several spatial layers.
+    fn is_scalable(&self) -> bool {
+        let mode = self.info.codecs.first().map(|codec| codec.video_layer_mode);
+        mode == Some(Mode::MultipleSpatialLayersPerStream as i32)
     }
 
     pub(super) fn kind(&self) -> MediaKind {
