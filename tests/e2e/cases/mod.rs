@@ -4,6 +4,7 @@ mod calls;
 mod data;
 mod doors;
 mod endings;
+mod layers;
 mod page;
 mod permissions;
 mod resume;
@@ -15,9 +16,10 @@ mod strangers;
 use crate::Journey;
 
 pub(crate) fn all() -> impl Iterator<Item = Journey> {
-    let parts: [&[Journey]; 11] = [
+    let parts: [&[Journey]; 12] = [
         doors::ALL,
         calls::ALL,
+        layers::ALL,
         sdks::ALL,
         data::ALL,
         service::ALL,

@@ -11,6 +11,7 @@ const here = (name) => new URL(name, import.meta.url);
 const files = new Map([
   ["/", ["text/html", readFileSync(here("page.html"))]],
   ["/page.js", ["text/javascript", readFileSync(here("page.js"))]],
+  ["/e2ee.js", ["text/javascript", readFileSync(createRequire(import.meta.url).resolve("livekit-client/e2ee-worker"))]],
   ["/livekit-client.js", ["text/javascript", readFileSync(createRequire(import.meta.url).resolve("livekit-client"))]],
 ]);
 

@@ -112,12 +112,29 @@ async function sample(track, enough) {
   }
 }
 
+/** Waits until a frame of this width is decoded: sooner than the statistics tell. */
+async function sized(track, width) {
+  const reader = new MediaStreamTrackProcessor({ track: track.mediaStreamTrack, maxBufferSize: 1 }).readable.getReader();
+  for (;;) {
+    const { value: frame, done } = await reader.read();
+    if (done) return;
+    const wide = frame.codedWidth;
+    frame.close();
+    if (wide === width) return void reader.cancel();
+  }
+}
+
 const difference = (a, b) => a.reduce((sum, value, i) => sum + Math.abs(value - b[i]), 0);
 
 const verbs = {
-  async join({ url, token, single, options = {}, connect = {} }) {
-    const room = new Room({ singlePeerConnection: single, adaptiveStream: false, dynacast: false, ...options });
+  async join({ url, token, single, options: { secret, ...options } = {}, connect = {} }) {
+    const encryption = secret && { keyProvider: new LivekitClient.ExternalE2EEKeyProvider(), worker: new Worker("/e2ee.js") };
+    const room = new Room({ singlePeerConnection: single, adaptiveStream: false, dynacast: false, encryption, ...options });
     person.room = room;
+    if (secret) {
+      await encryption.keyProvider.setKey(secret);
+      await room.setE2EEEnabled(true);
+    }
     listen(room);
     person.joinedAt = performance.now();
     await room.connect(url, token, connect);
@@ -173,6 +190,53 @@ const verbs = {
       height: last.frameHeight,
       mime: last.mime,
     };
+  },
+
+  /** Waits until somebody's picture is so wide. */
+  async see_width({ from, source, width }) {
+    const track = await trackOf({ from, kind: "video", source });
+    const began = performance.now();
+    const stat = await sample(track, (s) => s.frameWidth === width);
+    return { ms: performance.now() - began, width: stat.frameWidth, frames: stat.framesDecoded, mime: stat.mime };
+  },
+
+  /** Asks for a quality and waits until the picture is so wide and moves. */
+  async quality({ from, source, quality, width }) {
+    const track = await trackOf({ from, kind: "video", source });
+    const before = await inbound(track);
+    const publication = [...person.room.remoteParticipants.get(from).trackPublications.values()].find((t) => t.track === track);
+    publication.setVideoQuality(quality);
+    const asked = performance.now();
+    await sized(track, width);
+    const ms = performance.now() - asked;
+    const there = await inbound(track);
+    const after = await sample(track, (s) => s.framesDecoded >= there.framesDecoded + 20);
+    return {
+      ms, width: after.frameWidth, mime: after.mime, key_frames_asked: after.pliCount - before.pliCount,
+      frozen: after.totalFreezesDuration - before.totalFreezesDuration, dropped: after.framesDropped - before.framesDropped,
+    };
+  },
+
+  /** Turns the picture on or off; turned on, waits until it moves. */
+  async enable({ from, source, on }) {
+    const track = await trackOf({ from, kind: "video", source });
+    const publication = [...person.room.remoteParticipants.get(from).trackPublications.values()].find((t) => t.track === track);
+    const before = await inbound(track);
+    publication.setEnabled(on);
+    const asked = performance.now();
+    if (on) await sample(track, (s) => s.framesDecoded > before.framesDecoded);
+    return { ms: performance.now() - asked };
+  },
+
+  /** Waits until so many layers of the camera are sent. */
+  async sends_layers({ count }) {
+    const began = performance.now();
+    for (;;) {
+      const reports = await Promise.all(globalThis.connections.map((c) => c.getStats()));
+      const layers = reports.flatMap((report) => [...report.values()]).filter((s) => s.type === "outbound-rtp" && s.kind === "video");
+      if (layers.filter((s) => s.active).length === count) return { ms: performance.now() - began };
+      await new Promise((resolve) => setTimeout(resolve, SAMPLE_MS));
+    }
   },
 
   /** Waits for `seconds` more of somebody's audio with sound in it. */

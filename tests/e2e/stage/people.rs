@@ -55,6 +55,8 @@ impl fmt::Display for Path {
 pub(crate) enum Codec {
     Vp8,
     H264,
+    Vp9,
+    Av1,
 }
 
 impl Codec {
@@ -62,6 +64,8 @@ impl Codec {
         match self {
             Self::Vp8 => "vp8",
             Self::H264 => "h264",
+            Self::Vp9 => "vp9",
+            Self::Av1 => "av1",
         }
     }
 
@@ -69,6 +73,8 @@ impl Codec {
         match self {
             Self::Vp8 => "video/VP8",
             Self::H264 => "video/H264",
+            Self::Vp9 => "video/VP9",
+            Self::Av1 => "video/AV1",
         }
     }
 }
@@ -137,7 +143,14 @@ impl Person {
     }
 
     pub(crate) fn begin_join(&self, token: &Token, path: Path) -> Step<Asked> {
-        self.begin("join", json!({ "url": self.url, "token": token.mint(), "single": path == Path::Single }))
+        self.begin_join_as(token, path, &json!({}))
+    }
+
+    /// Joins with options of the SDK's room.
+    pub(crate) fn begin_join_as(&self, token: &Token, path: Path, options: &Value) -> Step<Asked> {
+        let single = path == Path::Single;
+        let args = json!({ "url": self.url, "token": token.mint(), "single": single, "options": options });
+        self.begin("join", args)
     }
 
     pub(crate) fn leave(&self) -> Step {
@@ -153,6 +166,15 @@ impl Person {
     pub(crate) fn film(&self, picture: Picture) -> Step<String> {
         let Picture { codec, width, height, fps } = picture;
         let args = json!({ "codec": codec.option(), "width": width, "height": height, "fps": fps });
+        Ok(sid(&self.ask("publish_video", args)?))
+    }
+
+    /// Publishes a camera in all its layers; gives the track's sid.
+    pub(crate) fn film_layers(&self, picture: Picture) -> Step<String> {
+        let Picture { codec, width, height, fps } = picture;
+        let args = json!({
+            "codec": codec.option(), "width": width, "height": height, "fps": fps, "simulcast": true
+        });
         Ok(sid(&self.ask("publish_video", args)?))
     }
 
