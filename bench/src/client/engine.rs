@@ -36,6 +36,8 @@ pub(crate) enum Command {
     Open(PeerId, Box<Opening>),
     /// The server's description: its credentials and where it may be.
     Connect(PeerId, Credentials, Vec<SocketAddr>),
+    /// One more place where the server may be.
+    Candidate(PeerId, SocketAddr),
     Close(PeerId),
     /// An encoding is wanted or not: device and layer.
     Want(PeerId, (u8, u8), Demand),
@@ -180,6 +182,12 @@ impl Work {
                 Command::Connect(id, remote, candidates) => {
                     if let Some(peer) = self.peers.get_mut(&id.0) {
                         peer.connect(&remote, candidates, &mut self.cx, now);
+                    }
+                    self.schedule(id.0);
+                }
+                Command::Candidate(id, candidate) => {
+                    if let Some(peer) = self.peers.get_mut(&id.0) {
+                        peer.add_candidate(candidate, now);
                     }
                     self.schedule(id.0);
                 }

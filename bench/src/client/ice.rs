@@ -76,6 +76,14 @@ impl Ice {
         }
     }
 
+    /// One more place where the far end may be.
+    pub(crate) fn add(&mut self, candidate: SocketAddr, now: Instant) {
+        if self.path.is_none() && !self.candidates.contains(&candidate) {
+            self.candidates.push(candidate);
+            self.next = now;
+        }
+    }
+
     pub(crate) const fn deadline(&self) -> Instant {
         self.next
     }

@@ -157,6 +157,13 @@ impl Peer {
         }
     }
 
+    /// One more place where the server may be.
+    pub(super) fn add_candidate(&mut self, candidate: SocketAddr, now: Instant) {
+        if let Some(ice) = &mut self.ice {
+            ice.add(candidate, now);
+        }
+    }
+
     /// Somebody wants an encoding, or nobody does.
     pub(super) fn want(&mut self, (device, layer): (u8, u8), demand: Demand) {
         let wanted = demand == Demand::Wanted;

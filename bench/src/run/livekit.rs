@@ -22,13 +22,15 @@ use crate::{
     client::{Command, Credentials, Demand, Engine, Opening, PeerId},
     scenario::{Kind, Layout},
     signal::{
-        Line, Offer, Remote, SdpError,
+        Line, Offer, Remote, SdpError, candidate,
         livekit::{Access, Conversation, LiveKitError, add_track, description},
     },
 };
 
 /// What the kernel may keep for one client.
 const BUFFER: usize = 1 << 20;
+/// As the SDKs: so long after the beginning, media must be connected.
+const PATIENCE: Duration = Duration::from_secs(15);
 /// As the server's JoinResponse asks for.
 const PING: Duration = Duration::from_secs(5);
 /// Field numbers of SignalResponse that a client of ours has no use for: participants, speakers, rooms, quality.
@@ -49,6 +51,8 @@ pub(crate) enum VisitError {
     SentAway(i32),
     #[error("media was cut off")]
     Lost,
+    #[error("no connection for media within {} s", PATIENCE.as_secs())]
+    NoMedia,
     #[error("no thread to hold a client")]
     NoEngine,
 }
@@ -62,6 +66,8 @@ struct Visit<'a> {
     offer: Offer,
     conversation: Conversation,
     connected: bool,
+    /// Candidates that came before the answer.
+    early: Vec<SocketAddr>,
     tracks: Tracks,
 }
 
@@ -93,7 +99,9 @@ pub(crate) async fn attend(
     let result = async {
         let conversation = converse(crowd, person, &offer).await?;
         let tracks = Tracks::default();
-        let mut visit = Visit { crowd, person, engine, peer, offer, conversation, connected: false, tracks };
+        let (connected, early) = (false, Vec::new());
+        let mut visit =
+            Visit { crowd, person, engine, peer, offer, conversation, connected, early, tracks };
         let stayed = visit.stay(&mut told, &mut heard, stop).await;
         visit.conversation.leave().await;
         stayed
@@ -132,7 +140,8 @@ impl Visit<'_> {
         let mut ping = interval_at(tokio::time::Instant::now() + PING, PING);
         let mut turn = turning(self.person.layout);
         let over = sleep(self.person.stay.unwrap_or(Duration::from_hours(24)));
-        tokio::pin!(over);
+        let hopeless = sleep(PATIENCE);
+        tokio::pin!(over, hopeless);
         loop {
             tokio::select! {
                 say = self.conversation.next(skipped) => self.hear(say?).await?,
@@ -145,6 +154,7 @@ impl Visit<'_> {
                 _ = ping.tick() => self.ping().await?,
                 _ = turn.tick(), if self.person.layout.is_some() => self.look_elsewhere().await?,
                 () = &mut over => return Ok(()),
+                () = &mut hopeless, if !heard.secured => return Err(VisitError::NoMedia),
                 _ = stop.changed() => return Ok(()),
             }
         }
@@ -159,7 +169,8 @@ impl Visit<'_> {
             Say::Answer(answer) => {
                 let remote = Remote::parse(&answer.sdp, IpAddr::V4(Ipv4Addr::UNSPECIFIED))?;
                 if !std::mem::replace(&mut self.connected, true) {
-                    let Remote { credentials, candidates } = remote;
+                    let Remote { credentials, mut candidates } = remote;
+                    candidates.append(&mut self.early);
                     self.engine.ask(Command::Connect(self.peer, credentials, candidates));
                 }
             }
@@ -172,6 +183,7 @@ impl Visit<'_> {
                 let offer = description("offer", self.offer.to_string(), self.offer.version);
                 self.conversation.ask(Ask::Offer(offer)).await?;
             }
+            Say::Trickle(trickle) => self.add_candidate(&trickle.candidate_init),
             Say::SubscribedQualityUpdate(update) => self.dynacast(&update),
             Say::Leave(leave) => return Err(VisitError::SentAway(leave.reason)),
             Say::TrackPublished(published) => {
@@ -182,6 +194,17 @@ impl Visit<'_> {
             _ => {}
         }
         Ok(())
+    }
+
+    fn add_candidate(&mut self, init: &str) {
+        let init: serde_json::Value = serde_json::from_str(init).unwrap_or_default();
+        let text = init.get("candidate").and_then(serde_json::Value::as_str);
+        let Some(address) = text.and_then(candidate).filter(SocketAddr::is_ipv4) else { return };
+        if self.connected {
+            self.engine.ask(Command::Candidate(self.peer, address));
+        } else {
+            self.early.push(address);
+        }
     }
 
     fn device(&self, cid: &str) -> Option<usize> {

@@ -9,8 +9,6 @@ use crate::client::Credentials;
 pub(crate) enum SdpError {
     #[error("no ICE credentials in the server's description")]
     NoCredentials,
-    #[error("no UDP candidate in the server's description")]
-    NoCandidate,
 }
 
 /// Where a server is.
@@ -21,7 +19,7 @@ pub(crate) struct Remote {
 }
 
 impl Remote {
-    /// The first credentials of a description and all its UDP host candidates, those of `family` only.
+    /// The first credentials of a description and its UDP candidates, those of the family of `like`; more may trickle.
     pub(crate) fn parse(sdp: &str, like: IpAddr) -> Result<Self, SdpError> {
         let first = |name: &str| {
             sdp.lines().find_map(|line| line.strip_prefix(name)).map(|value| value.trim().to_owned())
@@ -34,15 +32,13 @@ impl Remote {
         candidates.retain(|addr| addr.is_ipv4() == like.is_ipv4());
         candidates.sort_unstable();
         candidates.dedup();
-        if candidates.is_empty() {
-            return Err(SdpError::NoCandidate);
-        }
         Ok(Self { credentials: Credentials { ufrag, pwd }, candidates })
     }
 }
 
 /// RFC 8839 §5.1: foundation, component, transport, priority, address, port, `typ`, type.
 pub(crate) fn candidate(text: &str) -> Option<SocketAddr> {
+    let text = text.strip_prefix("candidate:").unwrap_or(text);
     let mut words = text.split_whitespace().skip(1);
     let (component, transport, _, ip, port) =
         (words.next()?, words.next()?, words.next()?, words.next()?, words.next()?);

@@ -6,6 +6,6 @@ pub(crate) mod numbers;
 mod offer;
 
 pub(crate) use self::{
-    answer::{Remote, SdpError},
+    answer::{Remote, SdpError, candidate},
     offer::{Line, Offer},
 };
