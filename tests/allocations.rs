@@ -17,32 +17,51 @@ const SSRC: u32 = 0x1111_1111;
 
 #[test]
 fn a_picture_reaches_twenty_viewers_without_an_allocation() {
-    assert_eq!(allocations(MediaKind::Video, 6), 0);
+    assert_eq!(allocations(&Load { kind: MediaKind::Video, batch: 6, viewers: 20, rounds: 1_000 }), 0);
 }
 
 #[test]
 fn a_word_reaches_twenty_listeners_without_an_allocation() {
-    assert_eq!(allocations(MediaKind::Audio, 1), 0);
+    assert_eq!(allocations(&Load { kind: MediaKind::Audio, batch: 1, viewers: 20, rounds: 1_000 }), 0);
 }
 
-/// Allocations while 500 batches of packets are forwarded, timers left out: reports may allocate, once a second.
-fn allocations(kind: MediaKind, batch: u64) -> u64 {
+#[test]
+fn a_picture_reaches_a_big_room_without_an_allocation() {
+    assert_eq!(allocations(&Load { kind: MediaKind::Video, batch: 6, viewers: 200, rounds: 200 }), 0);
+}
+
+#[test]
+fn a_word_reaches_a_big_room_without_an_allocation() {
+    assert_eq!(allocations(&Load { kind: MediaKind::Audio, batch: 1, viewers: 200, rounds: 400 }), 0);
+}
+
+/// What is forwarded: so many packets at once, to so many viewers, so often.
+struct Load {
+    kind: MediaKind,
+    batch: u64,
+    viewers: usize,
+    rounds: u64,
+}
+
+/// Allocations in the second half of the rounds, timers left out: reports may allocate, once a second.
+fn allocations(load: &Load) -> u64 {
+    let Load { kind, batch, viewers, rounds } = *load;
     let mut scene = Scene::new(WorkerConfig::default(), Instant::now());
     let room = scene.open_room();
     let publisher = scene.join(room);
     let encoding = Encoding { rid: None, ssrc: Some(Ssrc(SSRC)), rtx_ssrc: None };
     let track = scene.publish(publisher, kind, vec![encoding]);
     let format = if kind == MediaKind::Video { vp8() } else { opus() };
-    for _ in 0..20 {
+    for _ in 0..viewers {
         let member = scene.join(room);
         scene.subscribe(member, track, vec![same(format)]);
     }
     let from = scene.members[publisher].client.address();
-    let mut egress = Arena { bytes: vec![0; 1 << 20], used: 0 };
+    let mut egress = Arena { bytes: vec![0; 1 << 22], used: 0 };
     let mut allocations = 0;
     let mut index = 0;
 
-    for round in 0..1_000 {
+    for round in 0..rounds {
         let datagrams: Vec<Vec<u8>> = (0..batch)
             .map(|_| {
                 let part = if index == 0 { Part::KeyframeStart } else { Part::Rest };
@@ -67,12 +86,12 @@ fn allocations(kind: MediaKind, batch: u64) -> u64 {
             scene.worker.flush(&mut egress, scene.now);
         });
         // The first half fills the ring and the tables.
-        if round >= 500 {
+        if round >= rounds / 2 {
             allocations += counted.count_total;
         }
     }
 
-    assert!(scene.worker.counters().packets_forwarded >= 20 * (index - 1));
+    assert!(scene.worker.counters().packets_forwarded >= viewers as u64 * (index - 1));
     allocations
 }
 
