@@ -5,6 +5,7 @@
 
 mod args;
 mod client;
+mod floor;
 mod measure;
 mod media;
 mod report;

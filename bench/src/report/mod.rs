@@ -1,12 +1,19 @@
 //! What a run came to: the same figures for people, for programs and for a page.
 
+mod book;
+mod chart;
+mod page;
 mod table;
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-pub(crate) use self::table::table;
+pub(crate) use self::{
+    book::{Book, Comparison, Knee, breaks},
+    page::page,
+    table::table,
+};
 use crate::{
     measure::{Spread, to_millis},
     run::{Plan, Target, Window},

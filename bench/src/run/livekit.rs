@@ -11,7 +11,7 @@ use sfu::{io::testing::Port, transport::testing::Rng};
 use signaling::wire::{Ask, Say, proto};
 use tokio::{
     sync::{mpsc, watch},
-    time::{Interval, interval, interval_at, sleep},
+    time::{Interval, interval_at, sleep},
 };
 
 use super::{
@@ -100,8 +100,7 @@ pub(crate) async fn attend(
         let conversation = converse(crowd, person, &offer).await?;
         let tracks = Tracks::default();
         let (connected, early) = (false, Vec::new());
-        let mut visit =
-            Visit { crowd, person, engine, peer, offer, conversation, connected, early, tracks };
+        let mut visit = Visit { crowd, person, engine, peer, offer, conversation, connected, early, tracks };
         let stayed = visit.stay(&mut told, &mut heard, stop).await;
         visit.conversation.leave().await;
         stayed
@@ -152,7 +151,10 @@ impl Visit<'_> {
                     }
                 }
                 _ = ping.tick() => self.ping().await?,
-                _ = turn.tick(), if self.person.layout.is_some() => self.look_elsewhere().await?,
+                _ = turn.tick(), if self.person.layout.is_some() => {
+                    self.tracks.turns += 1;
+                    self.arrange().await?;
+                }
                 () = &mut over => return Ok(()),
                 () = &mut hopeless, if !heard.secured => return Err(VisitError::NoMedia),
                 _ = stop.changed() => return Ok(()),
@@ -164,8 +166,12 @@ impl Visit<'_> {
         match say {
             Say::Join(join) => {
                 self.tracks.take(&join.other_participants);
+                self.arrange().await?;
             }
-            Say::Update(update) => self.tracks.take(&update.participants),
+            Say::Update(update) => {
+                self.tracks.take(&update.participants);
+                self.arrange().await?;
+            }
             Say::Answer(answer) => {
                 let remote = Remote::parse(&answer.sdp, IpAddr::V4(Ipv4Addr::UNSPECIFIED))?;
                 if !std::mem::replace(&mut self.connected, true) {
@@ -233,10 +239,10 @@ impl Visit<'_> {
         Ok(self.conversation.ask(Ask::PingReq(proto::Ping { timestamp, rtt: 0 })).await?)
     }
 
-    /// Others are large now.
-    async fn look_elsewhere(&mut self) -> Result<(), VisitError> {
+    /// Asks for what the layout shows now.
+    async fn arrange(&mut self) -> Result<(), VisitError> {
         let Some(layout) = self.person.layout else { return Ok(()) };
-        for change in self.tracks.turn(&layout) {
+        for change in self.tracks.arrange(&layout) {
             if let Some((publisher, layer)) = change.awaited {
                 self.engine.ask(Command::Await(self.peer, publisher, layer));
             }
@@ -248,7 +254,7 @@ impl Visit<'_> {
 
 fn turning(layout: Option<Layout>) -> Interval {
     let period = layout.map_or(Duration::from_hours(24), |layout| Duration::from_secs_f64(layout.turn));
-    interval(period)
+    interval_at(tokio::time::Instant::now() + period, period)
 }
 
 /// The address this machine reaches a server from: what a client tells as its own.
@@ -310,13 +316,12 @@ impl Tracks {
     }
 
     /// The next are large, those after them small, the rest hidden; tells what changed.
-    fn turn(&mut self, layout: &Layout) -> Vec<Change> {
+    fn arrange(&mut self, layout: &Layout) -> Vec<Change> {
         let count = self.others.len();
         if count == 0 {
             return Vec::new();
         }
         let first = self.turns % count;
-        self.turns += 1;
         let mut changes = Vec::new();
         for (place, (sid, (publisher, top))) in self.others.iter().enumerate() {
             let place = (place + count - first) % count;

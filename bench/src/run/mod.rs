@@ -8,6 +8,7 @@ mod window;
 
 use std::{
     io::{self, IsTerminal, Write},
+    ops::RangeInclusive,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -20,7 +21,7 @@ pub(crate) use self::{
     window::Window,
 };
 use crate::{
-    report::Report,
+    report::{Knee, Report, breaks},
     scenario::{Scenario, ScenarioError},
 };
 
@@ -65,6 +66,63 @@ pub(crate) fn once(plan: &Plan, config: &TargetConfig) -> Result<Report, RunErro
         target.stop().await;
         report
     })
+}
+
+/// Two servers by turns, so that whatever else the machine does meets both.
+pub(crate) fn by_turns(
+    plan: &Plan,
+    targets: &(TargetConfig, TargetConfig),
+    rounds: u32,
+    mut show: impl FnMut(&Report),
+) -> Result<Vec<(Report, Report)>, RunError> {
+    let mut pairs = Vec::new();
+    for round in 0..rounds {
+        let mut run = |target| {
+            let report = once(plan, target)?;
+            show(&report);
+            Ok::<_, RunError>(report)
+        };
+        // Each is first as often as the other.
+        pairs.push(if round % 2 == 0 {
+            let first = run(&targets.0)?;
+            (first, run(&targets.1)?)
+        } else {
+            let second = run(&targets.1)?;
+            (run(&targets.0)?, second)
+        });
+    }
+    Ok(pairs)
+}
+
+/// Larger and larger until something breaks, then once between what held and what did not.
+pub(crate) fn ramp(
+    plan: &Plan,
+    target: &TargetConfig,
+    sizes: RangeInclusive<u32>,
+    mut show: impl FnMut(&Report),
+) -> Result<(Vec<Report>, Knee), RunError> {
+    let (mut runs, mut knee) = (Vec::new(), Knee { held: None, broke: None });
+    let (mut size, last) = (*sizes.start(), *sizes.end());
+    let mut refined = false;
+    while size <= last {
+        let report = once(&Plan { size, ..plan.clone() }, target)?;
+        show(&report);
+        match breaks(&report) {
+            Some(why) => knee.broke = Some((size, why)),
+            None => knee.held = Some(size),
+        }
+        runs.push(report);
+        size = match (knee.held, &knee.broke) {
+            (Some(held), Some((broke, _))) if !refined && *broke > held + 1 => {
+                refined = true;
+                held + (broke - held) / 2
+            }
+            (_, Some(_)) => break,
+            (_, None) if size == last => break,
+            (_, None) => (size + size / 2).max(size + 1).min(last),
+        };
+    }
+    Ok((runs, knee))
 }
 
 async fn measure(plan: &Plan, target: &Target) -> Result<Report, RunError> {

@@ -1,13 +1,14 @@
 //! The server under load: one that runs already, or one that is started for the run.
 
 use std::{
-    env, io,
+    env, fs, io,
     net::{SocketAddr, TcpListener},
     path::PathBuf,
     process::Stdio,
     time::{Duration, Instant},
 };
 
+use serde::Deserialize;
 use sfu::params::Secret;
 use tokio::process::{Child, Command};
 
@@ -29,21 +30,49 @@ pub(crate) enum TargetError {
     Start(String, io::Error),
     #[error("{0} ended before it was ready")]
     Ended(String),
+    #[error("{0}: {1}")]
+    Unreadable(String, io::Error),
+    #[error("{0}: {1}")]
+    Malformed(String, toml::de::Error),
     #[error("{0} did not answer")]
     Silent(String),
 }
 
 /// Which server.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct TargetConfig {
     pub(crate) name: String,
+    /// Without one, the `sabha` beside this program is started.
     pub(crate) url: Option<String>,
+    #[serde(default = "development_key")]
     pub(crate) key: String,
+    #[serde(default = "development_secret")]
     pub(crate) secret: String,
     pub(crate) pid: Option<u32>,
+    /// The words that start it; it is stopped after each run.
+    #[serde(default)]
     pub(crate) start: Vec<String>,
     pub(crate) metrics: Option<String>,
+    /// Words more for the `sabha` that is started.
+    #[serde(default)]
     pub(crate) sabha_args: Vec<String>,
+}
+
+fn development_key() -> String {
+    "devkey".into()
+}
+
+fn development_secret() -> String {
+    "secret".into()
+}
+
+impl TargetConfig {
+    /// From a file.
+    pub(crate) fn read(path: &str) -> Result<Self, TargetError> {
+        let text = fs::read_to_string(path).map_err(|error| TargetError::Unreadable(path.into(), error))?;
+        toml::from_str(&text).map_err(|error| TargetError::Malformed(path.into(), error))
+    }
 }
 
 /// How clients get in.
