@@ -45,10 +45,21 @@ pub enum EventKind {
     LayerStopped(TrackId, u8),
     /// Who speaks changed: only those whose level or state differs from what was told before.
     Speakers(Vec<Speaker>),
+    /// A picture is held back because the path to its viewer does not carry it, or comes again.
+    StreamState(SubscriptionId, StreamState),
     /// How transports and tracks fare: told at a steady interval.
     Report(Report),
     /// A panic was caught: the room is gone and everyone in it has to come back.
     RoomLost,
+}
+
+/// Whether a picture reaches its viewer, as far as the path to them is concerned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StreamState {
+    /// It does.
+    Active,
+    /// The path does not carry it.
+    Paused,
 }
 
 /// Why a transport is lost.
@@ -93,6 +104,8 @@ pub struct Report {
     pub sent: Vec<(SubscriptionId, StreamReport)>,
     /// Round trip, when known.
     pub rtt: Option<Duration>,
+    /// What the path to the client carries, as far as the client tells.
+    pub estimate: Option<Bitrate>,
 }
 
 /// How one stream fared.

@@ -20,7 +20,6 @@
 pub mod channels;
 pub mod codec;
 pub mod command;
-#[expect(dead_code, reason = "estimates what a path carries; nothing is sent by it yet")]
 mod congestion;
 pub mod dtls;
 pub mod event;

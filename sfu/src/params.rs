@@ -345,6 +345,10 @@ pub struct Wish {
     pub layer_max: u8,
     /// The highest temporal layer to forward: 0 is the lowest frame rate.
     pub temporal_max: u8,
+    /// Who is served first by a path that does not carry all: higher before lower.
+    pub priority: u8,
+    /// What becomes of it when the path carries not even the smallest picture.
+    pub shortage: Shortage,
 }
 
 impl Wish {
@@ -354,8 +358,23 @@ impl Wish {
     /// Spatial layers up to this one, at every frame rate there is.
     #[must_use]
     pub const fn up_to(layer_max: u8) -> Self {
-        Self { delivery: Delivery::On, layer_max, temporal_max: u8::MAX }
+        Self {
+            delivery: Delivery::On,
+            layer_max,
+            temporal_max: u8::MAX,
+            priority: 1,
+            shortage: Shortage::Pause,
+        }
     }
+}
+
+/// What becomes of a picture that does not fit a path at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shortage {
+    /// It is held back, so that the rest fares well.
+    Pause,
+    /// It goes all the same.
+    Keep,
 }
 
 /// Whether a subscription carries packets.

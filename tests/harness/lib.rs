@@ -7,6 +7,7 @@
 )]
 
 pub mod client;
+pub mod experience;
 pub mod media;
 pub mod network;
 pub mod random;

@@ -10,6 +10,7 @@
     reason = "a test stops at its first surprise, names its seed and picks what it asks for"
 )]
 
+mod bandwidth;
 mod calls;
 mod chaos;
 mod layers;

@@ -24,8 +24,9 @@ const CAPACITY_FORGETS: f64 = 0.05;
 const DEVIATION_MIN: f64 = 0.02;
 const DEVIATION_MAX: f64 = 0.1;
 const DEVIATIONS: f64 = 3.0;
-/// Two cuts are a round trip and so much apart: the first has to show.
+/// Two cuts are a round trip and so much apart, and never closer than the other: the first has to show.
 const CUT_SPACING_MS: f64 = 50.0;
+const CUT_SPACING_MIN_MS: f64 = 300.0;
 
 /// Where the path was full before.
 #[derive(Clone, Copy, Debug)]
@@ -106,10 +107,8 @@ impl DelayRate {
     }
 
     fn cut(&mut self, arriving: Option<f64>, rtt: Micros, now: Micros) {
-        let spacing = rtt.as_millis() + CUT_SPACING_MS;
-        // What still arrives far below the rate is worth another cut at once.
-        let far = arriving.is_some_and(|arriving| arriving < self.rate / 2.0);
-        if !far && self.cut.is_some_and(|cut| now.since(cut).as_millis() < spacing) {
+        let spacing = (rtt.as_millis() + CUT_SPACING_MS).max(CUT_SPACING_MIN_MS);
+        if self.cut.is_some_and(|cut| now.since(cut).as_millis() < spacing) {
             return;
         }
         self.cut = Some(now);

@@ -63,7 +63,6 @@ pub(crate) struct History {
     // By sequence number modulo the length, a power of two; empty until the first packet.
     records: Vec<Record>,
     next: u64,
-    bytes: u64,
     last: Option<Micros>,
     // Where the receiver's reference time stood, raw and unwrapped.
     reference: Option<(i64, i64)>,
@@ -71,7 +70,7 @@ pub(crate) struct History {
 
 impl Default for History {
     fn default() -> Self {
-        Self { records: Vec::new(), next: FIRST, bytes: 0, last: None, reference: None }
+        Self { records: Vec::new(), next: FIRST, last: None, reference: None }
     }
 }
 
@@ -91,13 +90,7 @@ impl History {
             *record = Record { at, len: u16::try_from(len).unwrap_or(u16::MAX), cluster, fate: Fate::Flying };
         }
         self.next += 1;
-        self.bytes += len as u64;
         self.last = Some(at);
-    }
-
-    /// Bytes sent in all.
-    pub(crate) const fn bytes(&self) -> u64 {
-        self.bytes
     }
 
     /// When the last packet went out.

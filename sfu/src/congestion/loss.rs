@@ -9,7 +9,7 @@ use super::{Micros, RATE_MIN};
 
 /// One observation: at least so long, and so many packets.
 const LEAST: Micros = Micros(250_000);
-const PACKETS_LEAST: u32 = 20;
+const PACKETS_LEAST: u32 = 12;
 /// No longer than that, however few the packets.
 const MOST: Micros = Micros(2_000_000);
 /// Observations kept: 5 s of a busy stream.
@@ -18,9 +18,13 @@ const KEPT: usize = 20;
 const FADES: f64 = 0.85;
 /// Below this share, losses are borne.
 const BEARABLE: f64 = 0.02;
+/// And so many over the last observations: of a few packets all may have arrived by chance.
+const BEARABLE_LATELY: f64 = 0.06;
 /// Losses that may be the path's own. Above, a lower rate is tried: sound suffers from here on.
-const INHERENT_MAX: f64 = 0.12;
-const INHERENT_STEPS: u32 = 12;
+const INHERENT_MAX: f64 = 0.14;
+/// Above this share the rate goes down whatever explains the losses: fewer packets are sooner repaired.
+const DREADFUL: f64 = 0.16;
+const INHERENT_STEPS: u32 = 14;
 /// Nothing below this is asked for on account of losses: the smallest picture and sound fit.
 const FLOOR: f64 = 200_000.0;
 /// Growth from one observation to the next, once losses are bearable.
@@ -100,6 +104,12 @@ impl Losses {
         self.bearable
     }
 
+    /// Nothing was told for long: what was lost then is forgotten.
+    pub(crate) fn fade(&mut self) {
+        self.count = 0;
+        self.bearable = true;
+    }
+
     /// The path was seen to carry this much.
     pub(crate) fn raise(&mut self, rate: f64) {
         self.limit = self.limit.map(|limit| limit.max(rate));
@@ -107,13 +117,13 @@ impl Losses {
 
     /// The share of packets lost lately.
     pub(crate) fn share(&self) -> f64 {
-        let (mut packets, mut lost, mut weight) = (0.0, 0.0, 1.0);
+        let (mut sum, mut weights, mut weight) = (0.0, 0.0, 1.0);
         for seen in self.newest_first() {
-            packets += seen.packets * weight;
-            lost += seen.lost * weight;
+            sum += seen.lost / seen.packets.max(1.0) * weight;
+            weights += weight;
             weight *= FADES;
         }
-        if packets > 0.0 { lost / packets } else { 0.0 }
+        if weights > 0.0 { sum / weights } else { 0.0 }
     }
 
     /// A feedback message was read: `arriving` is what arrives, `other` what anything else allows.
@@ -129,14 +139,16 @@ impl Losses {
         }
         self.next = (self.next + 1) % KEPT;
         self.count = (self.count + 1).min(KEPT);
-        self.bearable = seen.lost < seen.packets * BEARABLE;
+        self.bearable = seen.lost < seen.packets * BEARABLE && self.share() < BEARABLE_LATELY;
         if self.bearable {
             // What was sent all arrived: growth starts there, or where the limit stands.
             self.limit = self.limit.map(|limit| limit.max(seen.rate) * GROWTH).filter(|limit| *limit < other);
             return;
         }
         let current = self.limit.unwrap_or(other).min(other);
-        let likely = self.most_likely(current, arriving).max(FLOOR.min(current)).max(RATE_MIN);
+        let likely = self.most_likely(current, arriving);
+        let likely = if self.share() > DREADFUL { likely.min(current * 0.85) } else { likely };
+        let likely = likely.max(FLOOR.min(current)).max(RATE_MIN);
         self.limit = (likely < other).then_some(likely);
     }
 
@@ -241,7 +253,7 @@ mod tests {
         let mut losses = Losses::default();
         let sent = run(&mut losses, 10, 2_000_000.0, 0.0, 500_000.0);
 
-        assert!((350_000.0..560_000.0).contains(&sent), "{sent}");
+        assert!((350_000.0..600_000.0).contains(&sent), "{sent}");
     }
 
     #[test]

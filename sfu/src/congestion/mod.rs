@@ -25,17 +25,15 @@ mod queue;
 mod throughput;
 mod trend;
 
-pub(crate) use self::history::Cluster;
-
 use std::time::{Duration, Instant};
 
 use self::{
     aimd::DelayRate,
     groups::Groups,
-    history::{History, Told},
+    history::{Cluster, History, Told},
     loss::Losses,
     probe::Probes,
-    queue::Queue,
+    queue::{Level, Queue},
     throughput::Throughput,
     trend::{Trend, Usage},
 };
@@ -59,8 +57,10 @@ const SILENCE_PACKETS: u32 = 10;
 const SILENCE_FACTOR: f64 = 0.5;
 /// Assumed while the round trip is unknown.
 const RTT_ASSUMED: Micros = Micros(100_000);
-/// A queue this long is full when packets are lost as well. Higher: slower to drain. Lower: jitter counts as a queue.
-const STANDING: Micros = Micros(80_000);
+/// How long a full queue takes to drain after a cut.
+const DRAINING: Micros = Micros(700_000);
+/// What was seen of queues and losses this long ago says nothing of now.
+const STALE: Micros = Micros(1_500_000);
 /// The delay's own rate is kept within this of what losses allow: when they end, it is not far off.
 const ABOVE_LOSSES: f64 = 1.5;
 
@@ -92,8 +92,8 @@ enum Heard {
     /// Nothing; packets are numbered since then, if at all.
     #[default]
     Never,
-    /// Transport-wide feedback, last at this time.
-    Arrivals(Micros),
+    /// Transport-wide feedback.
+    Arrivals,
     /// A rate of the receiver's own making (draft-alvestrand-rmcat-remb-03).
     Rate(f64),
 }
@@ -107,11 +107,12 @@ pub(crate) struct Congestion {
     groups: Groups,
     trend: Trend,
     queue: Queue,
-    stands: bool,
+    level: Level,
     delay: DelayRate,
     losses: Losses,
     probes: Probes,
     heard: Heard,
+    told_at: Option<Micros>,
     began: Option<Micros>,
     /// Packets sent since the receiver last told something, or since the estimate was cut on account of its silence.
     untold: u32,
@@ -131,11 +132,12 @@ impl Congestion {
             groups: Groups::default(),
             trend: Trend::default(),
             queue: Queue::default(),
-            stands: false,
+            level: Level::Short,
             delay: DelayRate::new(RATE_START),
             losses: Losses::default(),
             probes: Probes::default(),
             heard: Heard::Never,
+            told_at: None,
             began: None,
             untold: 0,
             untold_since: None,
@@ -155,6 +157,12 @@ impl Congestion {
         self.history.next()
     }
 
+    /// Packets are going to be numbered: until the receiver tells something, what is usual is assumed.
+    pub(crate) fn begin(&mut self, now: Instant) {
+        let now = self.clock(now);
+        self.began.get_or_insert(now);
+    }
+
     /// The packet with that number went out.
     pub(crate) fn sent(&mut self, len: usize, at: Micros) {
         self.began.get_or_insert(at);
@@ -172,18 +180,22 @@ impl Congestion {
         match self.heard {
             // Before the first word, what is usual; but only for who may still speak.
             Heard::Never => self.began.map(|_| bitrate(self.rate())).filter(|_| !self.is_mute()),
-            Heard::Arrivals(_) | Heard::Rate(_) => Some(bitrate(self.rate())),
+            Heard::Arrivals | Heard::Rate(_) => Some(bitrate(self.rate())),
         }
     }
 
-    /// The share of packets that was lost lately.
-    pub(crate) fn loss(&self) -> f64 {
-        self.losses.share()
+    /// Whether the path was ever seen to carry no more than it does: until then the estimate is a beginning.
+    pub(crate) fn is_bounded(&self) -> bool {
+        matches!(self.heard, Heard::Rate(_))
+            || self.delay.cut_at().is_some()
+            || self.losses.limit().is_some()
+            || self.probes.has_failed()
     }
 
-    /// The round trip, with the time the receiver gathers what it tells.
-    pub(crate) fn round_trip(&self) -> Option<Duration> {
-        self.rtt.map(|rtt| Duration::from_micros(u64::try_from(rtt.0).unwrap_or(0)))
+    /// The share of packets that was lost lately, in per cent.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and 100")]
+    pub(crate) fn loss_percent(&self) -> u64 {
+        (self.losses.share() * 100.0).clamp(0.0, 100.0) as u64
     }
 
     /// What the subscriber would be sent if the path carried all: probes aim at it.
@@ -201,7 +213,8 @@ impl Congestion {
             self.take(told, now);
         }
         if !all.is_empty() {
-            self.heard = Heard::Arrivals(now);
+            self.heard = Heard::Arrivals;
+            self.told_at = Some(now);
             self.untold_since = None;
             self.untold = 0;
             self.judge(now);
@@ -211,7 +224,7 @@ impl Congestion {
 
     /// What the receiver reckons itself; counts only where it tells no arrivals.
     pub(crate) fn remb(&mut self, told: Bitrate) {
-        if !matches!(self.heard, Heard::Arrivals(_)) {
+        if !matches!(self.heard, Heard::Arrivals) {
             self.heard = Heard::Rate(rate(told).clamp(RATE_MIN, RATE_MAX));
         }
     }
@@ -220,11 +233,16 @@ impl Congestion {
     pub(crate) fn tick(&mut self, now: Instant) -> usize {
         let now = self.clock(now);
         self.notice_silence(now);
+        if self.told_at.is_some_and(|told| now.since(told) >= STALE) {
+            self.level = Level::Short;
+            self.losses.fade();
+            self.told_at = None;
+        }
         // A cluster that nobody tells of proves nothing.
         if matches!(self.heard, Heard::Rate(_)) || self.is_mute() {
             return 0;
         }
-        if self.trend.usage() != Usage::Over && !self.stands && self.losses.is_bearable() {
+        if self.trend.usage() != Usage::Over && self.level == Level::Short && self.losses.is_bearable() {
             self.probes.plan(self.rate(), self.wanted, self.delay.cut_at(), now);
         }
         self.probes.take_due(now)
@@ -263,9 +281,10 @@ impl Congestion {
     }
 
     fn judge(&mut self, now: Micros) {
-        let usage = self.usage();
+        let usage = self.usage(now);
         let arriving = self.throughput.rate();
-        self.delay.update(usage, arriving, self.rtt.unwrap_or(RTT_ASSUMED), now);
+        let carried = self.throughput.rate_lately().filter(|_| usage == Usage::Over).or(arriving);
+        self.delay.update(usage, carried, self.rtt.unwrap_or(RTT_ASSUMED), now);
         if usage == Usage::Over {
             self.probes.failed(now);
         } else if let Some(proved) = self.probes.result(now) {
@@ -279,20 +298,23 @@ impl Congestion {
     }
 
     /// What queues do: one that stands does not grow, but nothing may be added to it, and one that spills is full.
-    fn usage(&mut self) -> Usage {
-        if let Some(wait) = self.queue.take() {
-            self.stands = wait >= STANDING;
+    fn usage(&mut self, now: Micros) -> Usage {
+        if let Some(level) = self.queue.take() {
+            self.level = level;
         }
-        match self.trend.usage() {
-            Usage::Normal if self.stands && !self.losses.is_bearable() => Usage::Over,
-            Usage::Normal if self.stands => Usage::Under,
-            usage @ (Usage::Normal | Usage::Over | Usage::Under) => usage,
+        // A queue needs time to drain after a cut, and spills meanwhile.
+        let drains = self.delay.cut_at().is_some_and(|cut| now.since(cut) < DRAINING);
+        match (self.level, self.trend.usage()) {
+            (Level::Jumps, _) if !drains => Usage::Over,
+            (Level::Stands, Usage::Normal) if !drains && !self.losses.is_bearable() => Usage::Over,
+            (Level::Stands | Level::Jumps, Usage::Normal | Usage::Under) => Usage::Under,
+            (_, usage) => usage,
         }
     }
 
     /// What was sent and is not told of: less is sent, until somebody speaks again.
     fn notice_silence(&mut self, now: Micros) {
-        let (Heard::Arrivals(_), Some(since)) = (self.heard, self.untold_since) else { return };
+        let (Heard::Arrivals, Some(since)) = (self.heard, self.untold_since) else { return };
         let patience = SILENCE.plus(self.rtt.unwrap_or(RTT_ASSUMED).times(2));
         if now.since(since) < patience || self.untold < SILENCE_PACKETS {
             return;
@@ -306,7 +328,7 @@ impl Congestion {
     fn rate(&self) -> f64 {
         match self.heard {
             Heard::Rate(rate) => rate,
-            Heard::Never | Heard::Arrivals(_) => {
+            Heard::Never | Heard::Arrivals => {
                 let delay = self.delay.rate();
                 self.losses.limit().map_or(delay, |limit| limit.min(delay))
             }
@@ -315,8 +337,8 @@ impl Congestion {
 
     /// Nothing was ever told although there was something to tell.
     fn is_mute(&self) -> bool {
-        let (Some(began), Some(last)) = (self.began, self.history.last()) else { return false };
-        self.heard == Heard::Never && last.since(began) >= SILENT_FROM_THE_START
+        let (Some(since), Some(last)) = (self.untold_since, self.history.last()) else { return false };
+        self.heard == Heard::Never && last.since(since) >= SILENT_FROM_THE_START
     }
 }
 

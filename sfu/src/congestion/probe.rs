@@ -18,9 +18,10 @@ const STEP: Micros = Micros(5_000);
 const FIRST_FACTOR: f64 = 2.5;
 const FACTOR: f64 = 2.0;
 /// More than is wanted is not tried; a little more, because what is wanted varies.
-const WANTED_FACTOR: f64 = 1.25;
-/// What has to arrive of a cluster for the next to follow at once.
+const WANTED_FACTOR: f64 = 1.1;
+/// What has to arrive of a cluster, and how much more than was known, for the next to follow at once.
 const SUCCESS: f64 = 0.7;
+const GAIN: f64 = 1.15;
 /// The path was not full: what arrived came as fast as it was sent.
 const UNDISTURBED: f64 = 0.9;
 /// A full path gave this rate: a little less keeps its queue empty.
@@ -63,11 +64,14 @@ pub(crate) struct Probes {
     stage: Stage,
     cluster: Cluster,
     rate: f64,
+    /// The estimate when the cluster began.
+    known: f64,
     got: Got,
     spacing: Micros,
     ended: Option<Micros>,
     follow: bool,
     began: bool,
+    full: bool,
 }
 
 impl Default for Probes {
@@ -76,11 +80,13 @@ impl Default for Probes {
             stage: Stage::Idle,
             cluster: Cluster::NONE,
             rate: 0.0,
+            known: 0.0,
             got: Got::default(),
             spacing: SPACING_MIN,
             ended: None,
             follow: false,
             began: false,
+            full: false,
         }
     }
 }
@@ -117,9 +123,15 @@ impl Probes {
         self.began = true;
         self.follow = false;
         self.rate = (estimate * factor).min(wanted * WANTED_FACTOR);
+        self.known = estimate;
         self.cluster = Cluster(self.cluster.0.checked_add(1).unwrap_or(1));
         self.got = Got::default();
         self.stage = Stage::Sending { began: now, sent: 0, packets: 0, next: now };
+    }
+
+    /// Whether a cluster ever found the path full.
+    pub(crate) const fn has_failed(&self) -> bool {
+        self.full
     }
 
     /// When something is to be sent.
@@ -184,8 +196,10 @@ impl Probes {
         let proved = self.got.rate();
         self.stage = Stage::Idle;
         self.ended = Some(now);
-        let success = proved.is_some_and(|proved| proved >= self.rate * SUCCESS);
+        let least = (self.rate * SUCCESS).max(self.known * GAIN);
+        let success = proved.is_some_and(|proved| proved >= least);
         self.follow = success;
+        self.full |= !success;
         self.spacing = if success { SPACING_MIN } else { self.longer() };
         proved
     }
@@ -198,6 +212,7 @@ impl Probes {
         self.stage = Stage::Idle;
         self.ended = Some(now);
         self.follow = false;
+        self.full = true;
         self.spacing = self.longer();
     }
 

@@ -15,7 +15,24 @@ pub(crate) struct Queue {
     since: Micros,
     // The least since it was last asked.
     lately: Option<Micros>,
+    wait: Micros,
 }
+
+/// What a queue does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Level {
+    Short,
+    /// It does not grow, but nothing may be added to it.
+    Stands,
+    /// It grew by so much since it was last asked that nobody has to look at trends.
+    Jumps,
+}
+
+/// A queue this long stands. Higher: slower to drain. Lower: jitter counts as a queue.
+const STANDING: Micros = Micros(80_000);
+/// A queue this long that grew by so much between two messages jumps: no key frame does that on a path that carries it.
+const JUMPED: Micros = Micros(120_000);
+const JUMP: Micros = Micros(50_000);
 
 impl Queue {
     /// A packet arrived.
@@ -30,10 +47,15 @@ impl Queue {
         self.lately = less(self.lately);
     }
 
-    /// The wait of those that arrived since this was last asked.
-    pub(crate) fn take(&mut self) -> Option<Micros> {
+    /// What the queue does, by the packets that arrived since this was last asked: by the fastest of them.
+    pub(crate) fn take(&mut self) -> Option<Level> {
         let least = self.least.into_iter().chain(self.before).min()?;
-        Some(self.lately.take()?.since(least))
+        let wait = self.lately.take()?.since(least);
+        let before = std::mem::replace(&mut self.wait, wait);
+        if wait < STANDING {
+            return Some(Level::Short);
+        }
+        Some(if wait >= JUMPED && wait.since(before) >= JUMP { Level::Jumps } else { Level::Stands })
     }
 }
 
@@ -46,11 +68,13 @@ mod tests {
         let mut queue = Queue::default();
         queue.arrived(Micros(0), Micros(500_000));
         queue.arrived(Micros(1_000_000), Micros(1_700_000));
-        assert_eq!(queue.take(), Some(Micros(0)));
+        assert_eq!(queue.take(), Some(Level::Short));
 
         queue.arrived(Micros(2_000_000), Micros(2_700_000));
-        assert_eq!(queue.take(), Some(Micros(200_000)));
+        assert_eq!(queue.take(), Some(Level::Jumps));
         assert_eq!(queue.take(), None);
+        queue.arrived(Micros(2_100_000), Micros(2_800_000));
+        assert_eq!(queue.take(), Some(Level::Stands));
     }
 
     #[test]
@@ -63,6 +87,6 @@ mod tests {
         queue.take();
         queue.arrived(Micros(50_000_000), Micros(50_300_000));
 
-        assert_eq!(queue.take(), Some(Micros(0)));
+        assert_eq!(queue.take(), Some(Level::Short));
     }
 }

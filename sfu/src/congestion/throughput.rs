@@ -5,6 +5,10 @@ use super::Micros;
 /// One bucket, and how many make the window: 300 ms, ten pictures.
 const BUCKET: i64 = 20_000;
 const BUCKETS: usize = 16;
+/// A shorter window.
+const LATELY: usize = 6;
+/// A dozen packets of 1,200 bytes within it. Fewer tell nothing.
+const LATELY_LEAST: f64 = 900_000.0;
 /// Of the window, so much has to have passed before there is a rate.
 const LEAST: f64 = 100_000.0;
 
@@ -43,9 +47,20 @@ impl Throughput {
 
     /// Bits per second, when enough time has passed to tell.
     pub(crate) fn rate(&self) -> Option<f64> {
+        self.over(BUCKETS)
+    }
+
+    /// The same over the last 120 ms, if enough came: what a full path carries at this moment, with nothing of before it
+    /// was full.
+    pub(crate) fn rate_lately(&self) -> Option<f64> {
+        self.over(LATELY).filter(|rate| *rate >= LATELY_LEAST)
+    }
+
+    fn over(&self, buckets: usize) -> Option<f64> {
         let current = self.current?;
-        let bytes: u64 = self.bytes.iter().map(|bytes| u64::from(*bytes)).sum();
-        let window = BUCKET * BUCKETS as i64;
+        let newest = (0..buckets as i64).filter_map(|back| self.bytes.get(place(current - back)));
+        let bytes: u64 = newest.map(|bytes| u64::from(*bytes)).sum();
+        let window = BUCKET * buckets as i64;
         // The bucket that is being filled counts as half a bucket.
         let end = current * BUCKET + BUCKET / 2;
         let span = end.saturating_sub(self.first).clamp(0, window - BUCKET / 2) as f64;

@@ -6,6 +6,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::units::Bitrate;
+
 /// Resends remembered per subscription; a power of two.
 const REMEMBERED: usize = 256;
 /// Times one packet is sent again.
@@ -15,6 +17,11 @@ const SPACING_MIN: Duration = Duration::from_millis(20);
 /// Of what is sent to a client, so much may be sent again: enough for 11 % of loss. Higher: survives more loss.
 /// Lower: a client cannot make us flood its own path.
 const SHARE_PERCENT: u64 = 14;
+/// Where more is seen to be lost, up to so much.
+const SHARE_PERCENT_MAX: u64 = 50;
+/// On a path that carries little, what may be resent at once takes no longer than this, in milliseconds.
+const BURST_MILLIS: u64 = 150;
+const BURST_MIN: u64 = 4 * 1_024;
 /// Bytes that may be resent at once: one frame or a lost burst.
 const BURST: u64 = 64 * 1_024;
 /// Bytes a client may have resent before it was sent much.
@@ -59,19 +66,28 @@ impl Resends {
 #[derive(Debug)]
 pub(crate) struct Budget {
     hundredths: u64,
+    share: u64,
+    burst: u64,
 }
 
 impl Default for Budget {
     fn default() -> Self {
-        Self { hundredths: START * 100 }
+        Self { hundredths: START * 100, share: SHARE_PERCENT, burst: BURST }
     }
 }
 
 impl Budget {
+    /// What is known of the path: what it carries, and how much of it is lost, in per cent.
+    pub(crate) fn fit(&mut self, carries: Bitrate, lost: u64) {
+        self.share = (lost * 2).clamp(SHARE_PERCENT, SHARE_PERCENT_MAX);
+        self.burst = (carries.as_bps() / 8 * BURST_MILLIS / 1_000).clamp(BURST_MIN, BURST);
+        self.hundredths = self.hundredths.min(self.burst * 100);
+    }
+
     /// Media was sent.
     pub(crate) fn earn(&mut self, bytes: usize) {
-        let earned = (bytes as u64).saturating_mul(SHARE_PERCENT);
-        self.hundredths = self.hundredths.saturating_add(earned).min(BURST * 100);
+        let earned = (bytes as u64).saturating_mul(self.share);
+        self.hundredths = self.hundredths.saturating_add(earned).min(self.burst * 100);
     }
 
     /// Whether so much may be resent; if so it is spent.
@@ -112,6 +128,17 @@ mod tests {
         assert!(resends.allow(8, RTT, start));
         assert!(!resends.allow(7, RTT, start + RTT / 2));
         assert!(resends.allow(7, RTT, start + RTT));
+    }
+
+    #[test]
+    fn a_narrow_path_is_not_filled_with_what_is_resent() {
+        let mut budget = Budget::default();
+        budget.fit(Bitrate::kbps(500), 60);
+        budget.earn(1_000_000);
+
+        let resent = (0..1_000).filter(|_| budget.spend(1_200)).count() * 1_200;
+
+        assert!(resent <= 500_000 / 8 * 150 / 1_000, "{resent}");
     }
 
     #[test]

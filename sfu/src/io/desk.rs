@@ -162,6 +162,7 @@ fn is_passing(kind: &EventKind) -> bool {
         | EventKind::Message(_, Channel::Reliable | Channel::Named(_), _)
         | EventKind::LayerStarted(..)
         | EventKind::LayerStopped(..)
+        | EventKind::StreamState(..)
         | EventKind::RoomLost => false,
     }
 }

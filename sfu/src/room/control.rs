@@ -76,8 +76,17 @@ impl Room {
             Packet::Fir { entries, .. } => {
                 entries.for_each(|entry| self.wants_keyframe(key, entry.ssrc, cx));
             }
-            // The estimates and arrivals a client reports belong to congestion control.
-            Packet::Remb { .. } | Packet::TransportCc(_) | Packet::Other(_) => {}
+            Packet::Remb { bitrate, .. } => {
+                let Some(peer) = self.peers.get_mut(key) else { return };
+                peer.down.congestion.remb(*bitrate);
+                peer.down.sharing.estimated(peer.down.congestion.estimate(), cx.now);
+            }
+            Packet::TransportCc(feedback) => {
+                let Some(peer) = self.peers.get_mut(key) else { return };
+                peer.down.congestion.feedback(feedback, cx.now);
+                peer.down.sharing.estimated(peer.down.congestion.estimate(), cx.now);
+            }
+            Packet::Other(_) => {}
         }
     }
 

@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     codec::{dependency, vp8},
+    congestion::{Congestion, Micros},
     forward::{
         packet::{Numbered, Packet},
         rewrite::{Source, Written},
@@ -37,12 +38,23 @@ struct Outlet<'a, E> {
     egress: &'a mut E,
     sealer: &'a mut Sealer,
     to: Remote,
-    transport_seq: &'a mut u16,
+    congestion: &'a mut Congestion,
+    clock: Micros,
+    /// Whether the packet that is being written has a transport-wide number.
+    numbered: Numbering,
     counters: &'a mut Counters,
     sent_at: AbsSendTime,
     padding_max: u8,
     bytes: usize,
     now: Instant,
+}
+
+/// Whether a packet has a transport-wide number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Numbering {
+    #[default]
+    No,
+    Yes,
 }
 
 /// What a packet's header says besides what travels on.
@@ -128,7 +140,9 @@ impl Room {
             egress,
             sealer: &mut srtp.outbound,
             to,
-            transport_seq: &mut down.transport_seq,
+            clock: down.congestion.clock(cx.now),
+            congestion: &mut down.congestion,
+            numbered: Numbering::No,
             counters: cx.counters,
             sent_at: AbsSendTime::from_duration(cx.wall.since_start(cx.now)),
             padding_max: cx.config.padding_max,
@@ -167,7 +181,9 @@ impl Room {
             egress,
             sealer: &mut srtp.outbound,
             to,
-            transport_seq: &mut down.transport_seq,
+            clock: down.congestion.clock(cx.now),
+            congestion: &mut down.congestion,
+            numbered: Numbering::No,
             counters: cx.counters,
             sent_at: AbsSendTime::from_duration(cx.wall.since_start(cx.now)),
             padding_max: cx.config.padding_max,
@@ -178,7 +194,9 @@ impl Room {
             let Some(subscription) = self.subscriptions.get_mut(subscription) else { continue };
             let Some(source) = subscription.rewriter.source(seq) else { continue };
             let Some(track) = self.tracks.get_mut(subscription.track) else { continue };
-            if subscription.is_paused(track) {
+            // What is above the encoding that is given now was given up: it did not fit.
+            if subscription.is_paused(track) || subscription.layer().is_none_or(|given| source.layer > given)
+            {
                 continue;
             }
             let layer = track.layers.get_mut(usize::from(source.layer));
@@ -318,6 +336,7 @@ impl<E: Egress> Outlet<'_, E> {
         let out = self.egress.begin(self.to, room);
         let Ok(len) = self.sealer.seal_rtp(header, payload, padding, head.index, out) else {
             self.counters.unsealed += 1;
+            self.numbered = Numbering::No;
             return;
         };
         if let Some(copies) = &mut subscription.copies {
@@ -363,6 +382,7 @@ impl<E: Egress> Outlet<'_, E> {
         let out = self.egress.begin(self.to, header_len + payload.len() + OVERHEAD_MAX);
         let Ok(len) = self.sealer.seal_rtp(header, payload, 0, index, out) else {
             self.counters.unsealed += 1;
+            self.numbered = Numbering::No;
             return;
         };
         subscription.repair_next += 1;
@@ -372,6 +392,9 @@ impl<E: Egress> Outlet<'_, E> {
     }
 
     fn count(&mut self, len: usize) {
+        if std::mem::take(&mut self.numbered) == Numbering::Yes {
+            self.congestion.sent(len, self.clock);
+        }
         self.bytes += len;
         self.counters.datagrams_out += 1;
         self.counters.bytes_out += len as u64;
@@ -413,8 +436,8 @@ impl<E: Egress> Outlet<'_, E> {
                 let _ = writer.extension(id, &self.sent_at.to_bytes());
             }
             if let Some(id) = ids.id(Extension::TransportCc) {
-                let _ = writer.extension(id, &self.transport_seq.to_be_bytes());
-                *self.transport_seq = self.transport_seq.wrapping_add(1);
+                let _ = writer.extension(id, &self.congestion.next().0.to_be_bytes());
+                self.numbered = Numbering::Yes;
             }
         }
         let len = writer.finish();

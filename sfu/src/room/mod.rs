@@ -4,6 +4,7 @@
 //! - a key in a list names something that exists: what ends is taken out of every list first;
 //! - what concerns a client is put on `touched` and looked after in the same flush.
 
+mod allocate;
 mod bind;
 mod context;
 mod control;
@@ -11,8 +12,11 @@ mod copies;
 mod deliver;
 mod feedback;
 mod formats;
+mod grant;
+mod padding;
 mod peer;
 mod post;
+mod rates;
 mod receive;
 mod roster;
 mod speakers;
@@ -31,6 +35,7 @@ use std::{collections::BTreeMap, time::Instant};
 use slab::Slab;
 
 use self::{
+    allocate::Claim,
     peer::Peer,
     speakers::Speakers,
     subscription::Subscription,
@@ -65,8 +70,10 @@ pub(crate) struct Room {
     /// Clients to look after in this flush.
     touched: Vec<usize>,
     /// Kept for their capacity.
+    looked_at: Vec<usize>,
     destinations: Vec<usize>,
     missing: Vec<SeqNo>,
+    claims: Vec<Claim>,
     arrived: Vec<twcc::Arrival>,
 }
 
@@ -113,11 +120,15 @@ impl Room {
         while let Some(key) = self.deadlines.pop_due(cx.now) {
             self.touch(key);
         }
-        let mut touched = std::mem::take(&mut self.touched);
-        for key in touched.drain(..) {
-            self.look_at(key, egress, cx);
+        // Looking after one client may ask something of another: that is done in the same flush.
+        while !self.touched.is_empty() {
+            let spare = std::mem::take(&mut self.looked_at);
+            let mut touched = std::mem::replace(&mut self.touched, spare);
+            for key in touched.drain(..) {
+                self.look_at(key, egress, cx);
+            }
+            self.looked_at = touched;
         }
-        self.touched = touched;
         self.tell_speakers(cx);
         self.tell_report(cx);
     }
@@ -136,6 +147,8 @@ impl Room {
         }
         self.drain_transport(key, egress, cx);
         self.resend_to(key, egress, cx);
+        self.allocate(key, cx);
+        self.pad(key, egress, cx);
         self.send_feedback(key, egress, cx);
         let at = self.deadline_of(key, cx.now);
         self.deadlines.set(key, at);

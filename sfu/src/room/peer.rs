@@ -7,8 +7,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{formats::Formats, streams::Streams};
+use super::{formats::Formats, grant::Sharing, streams::Streams};
 use crate::{
+    congestion::Congestion,
     forward::{arrivals::Arrivals, nack::RTT_ASSUMED, retransmit::Budget},
     ids::{ParticipantId, TransportId},
     params::ExtensionMap,
@@ -59,10 +60,12 @@ pub(crate) struct Upstream {
 }
 
 /// What is sent to this client.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Downstream {
-    /// The transport-wide sequence number of the next packet.
-    pub(crate) transport_seq: u16,
+    /// What the path to it carries.
+    pub(crate) congestion: Congestion,
+    /// How that is shared out.
+    pub(crate) sharing: Sharing,
     pub(crate) budget: Budget,
     /// Subscriptions with something to forward in this flush.
     pub(crate) pending: Vec<usize>,
@@ -70,6 +73,19 @@ pub(crate) struct Downstream {
     pub(crate) resend: Vec<(usize, SeqNo)>,
     /// Subscriptions by the SSRC we send.
     pub(crate) by_ssrc: BTreeMap<Ssrc, usize>,
+}
+
+impl Downstream {
+    fn new(now: Instant) -> Self {
+        Self {
+            congestion: Congestion::new(now),
+            sharing: Sharing::default(),
+            budget: Budget::default(),
+            pending: Vec::new(),
+            resend: Vec::new(),
+            by_ssrc: BTreeMap::new(),
+        }
+    }
 }
 
 /// One client's transport.
@@ -96,7 +112,13 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
-    pub(crate) fn new(id: TransportId, participant: ParticipantId, transport: Transport, ssrc: Ssrc) -> Self {
+    pub(crate) fn new(
+        id: TransportId,
+        participant: ParticipantId,
+        transport: Transport,
+        ssrc: Ssrc,
+        now: Instant,
+    ) -> Self {
         Self {
             id,
             participant,
@@ -105,7 +127,7 @@ impl Peer {
             tracks: Vec::new(),
             subscriptions: Vec::new(),
             up: Upstream::default(),
-            down: Downstream::default(),
+            down: Downstream::new(now),
             ssrc,
             rtt: None,
             report_at: None,

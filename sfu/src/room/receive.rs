@@ -19,6 +19,7 @@ use crate::{
     event::EventKind,
     forward::{
         frame::{Entry, Frame, KeyFrame, Table},
+        layers::Target,
         nack::Gap,
         packet::{Carried, Filled, FramePart, HEADROOM, Numbered, Packet, PictureIds},
         ring::Inserted,
@@ -144,12 +145,15 @@ impl Room {
         layer.reception.arrived(seq, opened.header.timestamp, clock_rate, cx.wall.since_start(cx.now));
         layer.reception.count(wire_len);
         layer.format = Some(opened.format);
-        if layer.flow == Flow::Silent {
-            cx.tell(EventKind::LayerStarted(id, bound.layer));
-        }
+        let starts = layer.flow == Flow::Silent;
         layer.flow = Flow::Since(cx.now);
         layer.highest = Some(layer.highest.map_or(seq, |highest| highest.max(seq)));
         layer.missed(seq, &opened.format, cx.now);
+        if starts {
+            cx.tell(EventKind::LayerStarted(id, bound.layer));
+            self.reallocate_all(bound.track, cx);
+        }
+        let layer = self.layer_mut(bound.track, bound.layer).ok_or(DropReason::RtpUnknownStream)?;
         if opened.len == 0 {
             layer.news.push(News { seq, kind: NewsKind::Hole });
             self.pool.give(opened.buffer);
@@ -231,6 +235,9 @@ impl Room {
         if (kind, format.codec) == (MediaKind::Video, Codec::Other) && !layer.follows_marker(seq) {
             packet.part = FramePart::Other;
         }
+        let layers = packet.frame.layers;
+        let layers = Target { spatial: layers.spatial, temporal: layers.temporal };
+        layer.rates.count(opened.len, layers, cx.now);
         let news = match packet.part {
             FramePart::Entry => NewsKind::Entry,
             FramePart::Other => NewsKind::Packet,

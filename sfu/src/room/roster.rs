@@ -55,7 +55,8 @@ impl Room {
         let seed = cx.random.next_u64();
         let Opening { participant, transport: id, local, channels, consent } = opening;
         let transport = Transport::new(local, channels, consent, cx.certificate, seed, cx.now);
-        let key = self.peers.insert(Peer::new(id, participant, transport, Ssrc(cx.random.next_u32())));
+        let key =
+            self.peers.insert(Peer::new(id, participant, transport, Ssrc(cx.random.next_u32()), cx.now));
         self.transports_by_id.insert(id, key);
         cx.counters.transports += 1;
         self.expect_report(cx.now);
@@ -125,11 +126,13 @@ impl Room {
         }
     }
 
-    pub(crate) fn set_delivery(&mut self, id: TrackId, delivery: Delivery) {
+    pub(crate) fn set_delivery(&mut self, id: TrackId, delivery: Delivery, cx: &mut Context<'_>) {
         let Some(key) = self.tracks_by_id.get(&id).copied() else { return };
         let Some(track) = self.tracks.get_mut(key) else { return };
         track.delivery = delivery;
         let keys = track.subscriptions.clone();
+        self.reallocate_all(key, cx);
+        let Some(track) = self.tracks.get_mut(key) else { return };
         match delivery {
             Delivery::On => keys.into_iter().for_each(|key| self.seek(key)),
             Delivery::Paused => {
@@ -148,7 +151,7 @@ impl Room {
             if let Some(subscription) = self.subscriptions.get_mut(key) {
                 subscription.set(send);
             }
-            self.set_wish(id, wish);
+            self.set_wish(id, wish, cx);
             return true;
         }
         let Some(track_key) = self.tracks_by_id.get(&track).copied() else { return false };
@@ -168,21 +171,24 @@ impl Room {
             track.subscriptions.push(key);
         }
         cx.counters.subscriptions += 1;
+        self.reallocate(peer_key, cx);
         self.seek(key);
         true
     }
 
-    pub(crate) fn set_wish(&mut self, id: SubscriptionId, wish: Wish) {
+    pub(crate) fn set_wish(&mut self, id: SubscriptionId, wish: Wish, cx: &mut Context<'_>) {
         let Some(key) = self.subscriptions_by_id.get(&id).copied() else { return };
         let Some(subscription) = self.subscriptions.get_mut(key) else { return };
         if subscription.wish == wish {
             return;
         }
         subscription.wish = wish;
+        let peer = subscription.peer;
         match wish.delivery {
             Delivery::Paused => subscription.stop(),
             Delivery::On => self.seek(key),
         }
+        self.reallocate(peer, cx);
     }
 
     pub(crate) fn unsubscribe(&mut self, id: SubscriptionId, cx: &mut Context<'_>) {
@@ -214,7 +220,7 @@ impl Room {
     }
 
     /// A subscription has nothing it can show: the publisher is asked for a key frame at once.
-    fn seek(&mut self, key: usize) {
+    pub(super) fn seek(&mut self, key: usize) {
         let Some(subscription) = self.subscriptions.get(key) else { return };
         let Some(track) = self.tracks.get_mut(subscription.track) else { return };
         let aim = subscription.aim(track).filter(|aim| subscription.layer() != Some(*aim));
@@ -257,7 +263,7 @@ impl Room {
                 peer.farewells.push(subscription.send.ssrc);
             }
         }
-        self.touch(subscription.peer);
+        self.reallocate(subscription.peer, cx);
         cx.counters.subscriptions -= 1;
         cx.gone.push(Gone::Subscription(subscription.id));
     }

@@ -64,7 +64,9 @@ impl Room {
             return transport;
         }
         let tracks = peer.tracks.iter().filter_map(|key| self.tracks.get(*key)?.feedback_deadline(now));
-        [transport, peer.report_at, peer.up.arrivals.deadline()].into_iter().flatten().chain(tracks).min()
+        let down = &peer.down;
+        let own = [peer.report_at, peer.up.arrivals.deadline(), down.sharing.at, down.congestion.deadline()];
+        [transport].into_iter().chain(own).flatten().chain(tracks).min()
     }
 
     /// Who speaks, when it is time.
@@ -93,7 +95,8 @@ impl Room {
         self.report_at = (!self.peers.is_empty()).then_some(cx.now + REPORT_INTERVAL);
         let Self { peers, tracks, subscriptions, .. } = self;
         for (_, peer) in peers.iter() {
-            let mut report = Report { rtt: peer.rtt, ..Report::default() };
+            let mut report =
+                Report { rtt: peer.rtt, estimate: peer.down.congestion.estimate(), ..Report::default() };
             for key in &peer.tracks {
                 let Some(track) = tracks.get_mut(*key) else { continue };
                 report.received.push((track.id, received(track)));

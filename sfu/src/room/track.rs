@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::speakers::Voice;
+use super::{rates::Rates, speakers::Voice};
 use crate::{
     forward::{
         frame::Table,
@@ -69,6 +69,7 @@ pub(crate) struct Layer {
     pub(crate) highest: Option<u64>,
     pub(crate) format: Option<PayloadFormat>,
     pub(crate) reception: Reception,
+    pub(crate) rates: Rates,
     pub(crate) nacks: Nacks,
     pub(crate) keyframes: KeyframeRequests,
     pub(crate) clock: Option<SenderClock>,
@@ -93,6 +94,7 @@ impl Layer {
             highest: None,
             format: None,
             reception: Reception::default(),
+            rates: Rates::default(),
             nacks: Nacks::default(),
             keyframes: KeyframeRequests::default(),
             clock: None,
@@ -110,6 +112,7 @@ impl Layer {
         self.entry = None;
         self.highest = None;
         self.reception = Reception::default();
+        self.rates = Rates::default();
         self.nacks = Nacks::default();
         self.clock = None;
         self.table = None;

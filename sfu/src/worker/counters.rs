@@ -159,6 +159,8 @@ pub struct Counters {
     pub packets_forwarded: u64,
     /// RTP packets sent once more because a subscriber asked.
     pub packets_retransmitted: u64,
+    /// Packets of nothing but padding, sent to find out what a path carries.
+    pub packets_padding: u64,
     /// Packets that could not be sealed: their number was used up, or their key.
     pub unsealed: u64,
     /// Packets that a publisher's retransmission brought back.

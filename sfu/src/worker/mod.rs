@@ -159,12 +159,14 @@ impl Worker {
             }
             Command::Unpublish(id) => self.at_track(id, now, |room, cx| room.unpublish(id, cx)),
             Command::SetDelivery(id, delivery) => {
-                self.at_track(id, now, |room, _| room.set_delivery(id, delivery))
+                self.at_track(id, now, |room, cx| room.set_delivery(id, delivery, cx))
             }
             Command::Subscribe { subscription, transport, track, send, wish } => {
                 self.subscribe(Asked { subscription, transport, track, send, wish }, now);
             }
-            Command::SetWish(id, wish) => self.at_subscription(id, now, |room, _| room.set_wish(id, wish)),
+            Command::SetWish(id, wish) => {
+                self.at_subscription(id, now, |room, cx| room.set_wish(id, wish, cx))
+            }
             Command::Unsubscribe(id) => self.at_subscription(id, now, |room, cx| room.unsubscribe(id, cx)),
             Command::Send(id, channel, message) => {
                 self.at_transport(id, now, |room, cx| room.send(id, channel, message, cx));

@@ -5,7 +5,6 @@
 
 mod announce;
 mod ask;
-mod backup;
 mod client;
 mod data;
 mod desire;
@@ -145,8 +144,6 @@ pub struct Room {
     transports: BTreeMap<TransportId, ParticipantId>,
     tracks: BTreeMap<TrackId, Track>,
     track_sids: BTreeMap<String, TrackId>,
-    /// The tracks that have a second codec, by its name.
-    backups: BTreeMap<TrackId, TrackId>,
     subscriptions: BTreeMap<SubscriptionId, Subscription>,
     subscription_index: SubscriptionIndex,
     speaking: BTreeMap<ParticipantId, proto::SpeakerInfo>,
@@ -193,7 +190,6 @@ impl Room {
             transports: BTreeMap::new(),
             tracks: BTreeMap::new(),
             track_sids: BTreeMap::new(),
-            backups: BTreeMap::new(),
             subscriptions: BTreeMap::new(),
             subscription_index: SubscriptionIndex::new(),
             speaking: BTreeMap::new(),
@@ -228,7 +224,10 @@ impl Room {
             EventKind::Message(transport, channel, bytes) => self.message(transport, &channel, &bytes, now),
             EventKind::Speakers(speakers) => self.speakers(&speakers),
             EventKind::Report(report) => self.report(&report),
-            EventKind::ChannelOpen(..) | EventKind::LayerStarted(..) | EventKind::LayerStopped(..) => {}
+            EventKind::StreamState(..)
+            | EventKind::ChannelOpen(..)
+            | EventKind::LayerStarted(..)
+            | EventKind::LayerStopped(..) => {}
             EventKind::RoomLost => self.close(Farewell::StateMismatch, now),
         }
     }

@@ -1,6 +1,5 @@
 //! A room with pretended clients, in virtual time.
 
-mod backup;
 mod data;
 mod join;
 mod media;
