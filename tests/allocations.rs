@@ -4,12 +4,15 @@
 use std::time::{Duration, Instant};
 
 use sfu::{
-    codec::vp8::Part,
-    params::{Encoding, MediaKind, Remote},
+    codec::{
+        testing::{Mode, Prediction},
+        vp8::Part,
+    },
+    params::{Encoding, MediaKind, Remote, Wish},
     units::Ssrc,
     worker::{
         Egress, WorkerConfig,
-        testing::{OPUS, Scene, VP8, fields, opus, picture, same, vp8},
+        testing::{AV1, DESCRIPTOR, OPUS, Scene, VP8, av1, fields, opus, picture, same, vp8},
     },
 };
 
@@ -23,6 +26,52 @@ fn a_picture_reaches_twenty_viewers_without_an_allocation() {
 #[test]
 fn a_word_reaches_twenty_listeners_without_an_allocation() {
     assert_eq!(allocations(&Load { kind: MediaKind::Audio, batch: 1, viewers: 20, rounds: 1_000 }), 0);
+}
+
+#[test]
+fn a_layer_of_a_scalable_picture_reaches_twenty_viewers_without_an_allocation() {
+    let mut scene = Scene::new(WorkerConfig::default(), Instant::now());
+    let room = scene.open_room();
+    let publisher = scene.join(room);
+    let encoding = Encoding { rid: None, ssrc: Some(Ssrc(SSRC)), rtx_ssrc: None };
+    let track = scene.publish(publisher, MediaKind::Video, vec![encoding]);
+    for _ in 0..20 {
+        let member = scene.join(room);
+        let (subscription, _) = scene.subscribe(member, track, vec![same(av1())]);
+        scene.wish(subscription, Wish { temporal_max: 1, ..Wish::up_to(1) });
+    }
+    let mode = Mode { spatial: 3, prediction: Prediction::Full };
+    let from = scene.members[publisher].client.address();
+    let mut egress = Arena { bytes: vec![0; 1 << 20], used: 0 };
+    let mut allocations = 0;
+
+    for picture in 0..1_000_u16 {
+        let datagrams: Vec<Vec<u8>> = (0..3_u16)
+            .map(|layer| {
+                let index = u64::from(picture) * 3 + u64::from(layer);
+                let value = mode.descriptor(usize::from(picture), usize::from(layer), picture * 3);
+                let fields = fields(AV1, SSRC, index, u32::from(picture) * 3_000);
+                scene.seal_with(publisher, &fields, index, &[0x10; 1_000], &[(DESCRIPTOR, &value)])
+            })
+            .collect();
+        scene.now += Duration::from_millis(20);
+        scene.worker.flush(&mut egress, scene.now);
+        while scene.worker.poll_event().is_some() {}
+        egress.used = 0;
+        let counted = allocation_counter::measure(|| {
+            for datagram in &datagrams {
+                scene.worker.receive(from, datagram, scene.now);
+            }
+            scene.worker.flush(&mut egress, scene.now);
+        });
+        if picture >= 500 {
+            allocations += counted.count_total;
+        }
+    }
+
+    let forwarded = scene.worker.counters().packets_forwarded;
+    assert_eq!(forwarded, 20 * 2 * 500, "half of the pictures, two of three layers");
+    assert_eq!(allocations, 0);
 }
 
 #[test]

@@ -47,6 +47,7 @@ replay! {
     dependency: MUTATIONS,
     hello: MUTATIONS,
     negotiate: MUTATIONS_SLOW,
+    layered: MUTATIONS_SLOW,
     room: MUTATIONS_SLOW,
     rtcp: MUTATIONS,
     rtp: MUTATIONS,

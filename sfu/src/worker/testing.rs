@@ -38,6 +38,8 @@ pub const AV1: u8 = 45;
 pub const AV1_RTX: u8 = 46;
 /// See [`VP8`].
 pub const VP9: u8 = 98;
+/// See [`VP8`].
+pub const VP9_RTX: u8 = 99;
 /// The id of the dependency descriptor, as every client numbers it.
 pub const DESCRIPTOR: u8 = 7;
 
@@ -228,6 +230,18 @@ impl Scene {
         payload: &[u8],
         extensions: &[(u8, &[u8])],
     ) -> Vec<u8> {
+        self.try_seal(member, fields, index, payload, extensions).expect("sealed")
+    }
+
+    /// Seals a packet; `None` when this number was sealed before, or is too old.
+    pub fn try_seal(
+        &mut self,
+        member: usize,
+        fields: &Fields,
+        index: u64,
+        payload: &[u8],
+        extensions: &[(u8, &[u8])],
+    ) -> Option<Vec<u8>> {
         let mut header = [0; 256];
         let is_long = extensions.iter().any(|(_, value)| value.len() > Form::ONE_BYTE_MAX);
         let form = if is_long { Form::TwoByte } else { Form::OneByte };
@@ -238,9 +252,9 @@ impl Scene {
         let len = writer.finish();
         let srtp = self.members[member].client.srtp().expect("connected");
         let mut out = vec![0; 2_048];
-        let len = srtp.outbound.seal_rtp(&header[..len], payload, 0, index, &mut out).expect("sealed");
+        let len = srtp.outbound.seal_rtp(&header[..len], payload, 0, index, &mut out).ok()?;
         out.truncate(len);
-        out
+        Some(out)
     }
 
     /// Seals an RTCP packet as this client would send it.
@@ -386,7 +400,7 @@ pub fn av1() -> PayloadFormat {
 /// What clients know of VP9.
 #[must_use]
 pub fn vp9() -> PayloadFormat {
-    PayloadFormat { payload_type: number(VP9), codec: Codec::Vp9, rtx: None, ..vp8() }
+    PayloadFormat { payload_type: number(VP9), codec: Codec::Vp9, rtx: Some(number(VP9_RTX)), ..vp8() }
 }
 
 /// What clients know of Opus.

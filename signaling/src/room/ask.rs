@@ -152,6 +152,7 @@ impl Room {
             Timer::Wanted(id) => self.report_missing(id, now),
             Timer::Hush(id) => self.hush(id),
             Timer::Dynacast(track) => self.update_demand(track, now),
+            Timer::Backup(track) => self.give_up_backup(track, now),
             Timer::Announce => self.announce_quiet(),
             Timer::Counts => self.tell_room(),
             Timer::Quality => self.judge_quality(now),

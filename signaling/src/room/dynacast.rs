@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use sfu::params::{Delivery, MediaKind, Wish};
 
-use super::{Room, subscription::Subscription, timers::Timer, track::Track};
+use super::{Room, subscription::Carrier, timers::Timer, track::Track};
 use crate::wire::{
     Say,
     proto::{self, VideoQuality},
@@ -95,6 +95,16 @@ impl Demand {
         Verdict::Tell(level)
     }
 
+    /// Nothing is sent before it is asked for.
+    pub(super) const fn silent() -> Self {
+        Self { told: Some(Level::Off), less_since: None }
+    }
+
+    /// How much is sent, as far as it was told.
+    fn level(self) -> Level {
+        self.told.unwrap_or(Level::High)
+    }
+
     /// The publisher forgot, or was not listening: what was told is to be told again.
     pub(super) fn forget(&mut self) {
         *self = Self { told: self.told.map(|_| Level::Off), less_since: None };
@@ -108,38 +118,51 @@ impl Room {
         if known.kind() != MediaKind::Video || !known.is_published() || known.info.muted {
             return;
         }
-        let (layers, owner) = (known.spatial_layers(), known.owner);
-        let levels = known.subscribers.iter().filter_map(|id| self.subscriptions.get(id));
-        let level = levels.map(|subscription| wanted(subscription, layers)).max().unwrap_or(Level::Off);
+        let owner = known.owner;
+        let wanted = |carrier: Carrier| {
+            let layers = known.spatial_layers(carrier);
+            let subscriptions = known.subscribers.iter().filter_map(|id| self.subscriptions.get(id));
+            let carried = subscriptions.filter(|subscription| subscription.carrier == carrier);
+            carried.map(|subscription| Level::of(subscription.wish, layers)).max().unwrap_or(Level::Off)
+        };
+        let (main, backup) = (wanted(Carrier::Main), wanted(Carrier::Backup));
         let Some(known) = self.tracks.get_mut(&track) else { return };
-        match known.demand.want(level, now) {
-            Verdict::Settled => self.timers.cancel(Timer::Dynacast(track)),
-            Verdict::Later(at) => self.timers.set(Timer::Dynacast(track), at),
-            Verdict::Tell(level) => {
-                let say = message(known, level);
-                self.timers.cancel(Timer::Dynacast(track));
-                self.say(owner, say);
-            }
+        let verdicts = [known.demand.want(main, now), known.backup_demand.want(backup, now)];
+        let later = |verdict: Verdict| match verdict {
+            Verdict::Later(at) => Some(at),
+            Verdict::Settled | Verdict::Tell(_) => None,
+        };
+        match verdicts.into_iter().filter_map(later).min() {
+            Some(at) => self.timers.set(Timer::Dynacast(track), at),
+            None => self.timers.cancel(Timer::Dynacast(track)),
+        }
+        if verdicts.iter().any(|verdict| matches!(verdict, Verdict::Tell(_))) {
+            let say = message(known);
+            self.say(owner, say);
         }
     }
 }
 
-fn wanted(subscription: &Subscription, layers: u8) -> Level {
-    Level::of(subscription.wish, layers)
-}
-
+/// What is wanted of each codec, the first first: clients publish the second when it is named with something enabled.
 #[expect(deprecated, reason = "old clients read the old field")]
-fn message(track: &Track, level: Level) -> Say {
-    let qualities = [VideoQuality::Low, VideoQuality::Medium, VideoQuality::High];
-    let qualities = qualities.map(|quality| proto::SubscribedQuality {
-        quality: quality as i32,
-        enabled: level.includes(quality),
-    });
-    let codec = track.info.mime_type.rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
+fn message(track: &Track) -> Say {
+    let qualities = |level: Level| {
+        let qualities = [VideoQuality::Low, VideoQuality::Medium, VideoQuality::High];
+        qualities.map(|quality| proto::SubscribedQuality {
+            quality: quality as i32,
+            enabled: level.includes(quality),
+        })
+    };
+    let codec = |mime: &str, demand: Demand| proto::SubscribedCodec {
+        codec: mime.rsplit('/').next().unwrap_or_default().to_ascii_lowercase(),
+        qualities: qualities(demand.level()).to_vec(),
+    };
+    let main = codec(&track.info.mime_type, track.demand);
+    let backup = track.backup_mime().map(|mime| codec(mime, track.backup_demand));
     Say::SubscribedQualityUpdate(proto::SubscribedQualityUpdate {
         track_sid: track.sid().to_string(),
-        subscribed_qualities: qualities.to_vec(),
-        subscribed_codecs: vec![proto::SubscribedCodec { codec, qualities: qualities.to_vec() }],
+        subscribed_qualities: main.qualities.clone(),
+        subscribed_codecs: std::iter::once(main).chain(backup).collect(),
     })
 }
 

@@ -5,6 +5,7 @@
 
 mod announce;
 mod ask;
+mod backup;
 mod client;
 mod data;
 mod desire;
@@ -144,6 +145,8 @@ pub struct Room {
     transports: BTreeMap<TransportId, ParticipantId>,
     tracks: BTreeMap<TrackId, Track>,
     track_sids: BTreeMap<String, TrackId>,
+    /// The tracks that have a second codec, by its name.
+    backups: BTreeMap<TrackId, TrackId>,
     subscriptions: BTreeMap<SubscriptionId, Subscription>,
     subscription_index: SubscriptionIndex,
     speaking: BTreeMap<ParticipantId, proto::SpeakerInfo>,
@@ -190,6 +193,7 @@ impl Room {
             transports: BTreeMap::new(),
             tracks: BTreeMap::new(),
             track_sids: BTreeMap::new(),
+            backups: BTreeMap::new(),
             subscriptions: BTreeMap::new(),
             subscription_index: SubscriptionIndex::new(),
             speaking: BTreeMap::new(),

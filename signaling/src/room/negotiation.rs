@@ -238,7 +238,10 @@ impl Room {
                 Change::Subscribed { subscription, send, mid: _ } => self.subscribed(subscription, send, now),
                 Change::Refused { subscription, why } => {
                     tracing::debug!(%why, "subscription refused");
-                    self.refuse_subscription(subscription, proto::SubscriptionError::SeCodecUnsupported, now);
+                    if !self.fall_back(subscription, now) {
+                        let error = proto::SubscriptionError::SeCodecUnsupported;
+                        self.refuse_subscription(subscription, error, now);
+                    }
                 }
             }
         }
@@ -247,6 +250,9 @@ impl Room {
 
     fn take_publication(&mut self, transport: TransportId, publication: Publication) -> Option<TrackId> {
         let Publication { track, params, mid, mime, cid } = publication;
+        if self.backups.contains_key(&track) {
+            return self.backup_published(track, transport, params, mid);
+        }
         let known = self.tracks.get_mut(&track)?;
         known.publish(&params, mid, mime, cid);
         let muted = known.info.muted;

@@ -33,6 +33,9 @@ const QUEUED_PER_CID_MAX: usize = 3;
 impl Room {
     /// A client announces a track.
     pub(super) fn add_track(&mut self, id: ParticipantId, request: AddTrackRequest, now: Instant) {
+        if !request.sid.is_empty() {
+            return self.add_backup(id, request, now);
+        }
         match self.may_add(id, &request) {
             Ok(()) => self.accept_track(id, &request, now),
             Err(Reason::Queued) => {
@@ -52,8 +55,7 @@ impl Room {
         }
         let known_type =
             matches!(TrackType::try_from(request.r#type), Ok(TrackType::Audio | TrackType::Video));
-        // A backup codec is only published when the server asks for it, which it does not.
-        if !known_type || !request.sid.is_empty() {
+        if !known_type {
             return Err(Reason::UnsupportedType);
         }
         let tracks = || participant.tracks.iter().filter_map(|track| self.tracks.get(track));
@@ -95,7 +97,12 @@ impl Room {
         self.announce_published(id, &published, now);
     }
 
-    fn confirm(&mut self, id: ParticipantId, published: proto::TrackPublishedResponse, now: Instant) {
+    pub(super) fn confirm(
+        &mut self,
+        id: ParticipantId,
+        published: proto::TrackPublishedResponse,
+        now: Instant,
+    ) {
         let Some(participant) = self.participants.get_mut(&id) else { return };
         let Held::Until(held) = &mut participant.held else {
             return self.say(id, Say::TrackPublished(published));
@@ -153,11 +160,15 @@ impl Room {
         if !published {
             return;
         }
-        self.media(Command::SetDelivery(track, delivery));
+        let backup = known.backup.as_ref().map(|backup| backup.id);
+        for carried in [Some(track), backup].into_iter().flatten() {
+            self.media(Command::SetDelivery(carried, delivery));
+        }
         self.announce(owner, echo);
         if !muted {
             if let Some(known) = self.tracks.get_mut(&track) {
                 known.demand.forget();
+                known.backup_demand.forget();
             }
             self.update_demand(track, now);
         }
@@ -188,6 +199,9 @@ impl Room {
 
     /// A track is gone.
     pub(super) fn unpublished(&mut self, track: TrackId, now: Instant) {
+        if let Some(track) = self.backups.get(&track).copied() {
+            return self.drop_backup(track);
+        }
         let Some(known) = self.drop_track(track, now) else { return };
         if known.is_published() {
             self.announce(known.owner, Echo::No);
@@ -197,9 +211,11 @@ impl Room {
 
     /// Takes a track out of everything that names it.
     pub(super) fn drop_track(&mut self, track: TrackId, now: Instant) -> Option<Track> {
+        self.drop_backup(track);
         let known = self.tracks.remove(&track)?;
         self.track_sids.remove(known.sid());
         self.timers.cancel(Timer::Dynacast(track));
+        self.timers.cancel(Timer::Backup(track));
         for subscription in &known.subscribers {
             self.drop_subscription(*subscription, now);
         }

@@ -15,7 +15,7 @@ use super::{
     Room,
     desire::{Choice, MISSING_AFTER},
     permission::Audience,
-    subscription::{Stage, Subscription, wish},
+    subscription::{Carrier, Stage, Subscription, wish},
     timers::Timer,
 };
 use crate::{
@@ -77,8 +77,9 @@ impl Room {
     }
 
     /// What a track is to a subscriber.
-    fn source(&self, id: ParticipantId, track: TrackId) -> Option<Source> {
+    fn source(&self, id: ParticipantId, track: TrackId, carrier: Carrier) -> Option<Source> {
         let track = self.tracks.get(&track)?;
+        let carried = track.carried(carrier)?;
         let owner = self.participants.get(&track.owner)?;
         let subscriber = self.participants.get(&id)?;
         let peer = owner.link.peer(super::link::Side::Publisher)?;
@@ -88,14 +89,14 @@ impl Room {
             sid: track.sid().to_string(),
             stream: format!("{}|{group}", owner.sid),
             kind: track.kind(),
-            formats: peer.connection.formats(track.id).to_vec(),
+            formats: peer.connection.formats(carried).to_vec(),
             stereo: track.stereo(),
             encryption: track.encryption(),
         })
     }
 
     fn begin_subscription(&mut self, id: ParticipantId, track: TrackId, now: Instant) {
-        let Some(source) = self.source(id, track) else { return };
+        let Some(source) = self.source(id, track, Carrier::Main) else { return };
         let receiving = self.participants.get(&id).map(|participant| participant.link.receiving());
         if let Some(side) = receiving {
             self.open_peer(id, side);
@@ -104,7 +105,8 @@ impl Room {
         else {
             return;
         };
-        let wish = wish(subscriber.desires.settings(known.sid()), subscriber.adaptive_stream, known);
+        let settings = subscriber.desires.settings(known.sid());
+        let wish = wish(settings, subscriber.adaptive_stream, known, Carrier::Main);
         let owner = known.owner;
         let Some(peer) = subscriber.link.receiving_peer_mut() else { return };
         let subscription = self.numbers.subscription();
@@ -125,10 +127,9 @@ impl Room {
         let Some(known) = self.tracks.get(&track) else { return };
         let subscriptions: Vec<SubscriptionId> = known.subscribers.iter().copied().collect();
         for subscription in subscriptions {
-            let Some(subscriber) = self.subscriptions.get(&subscription).map(|known| known.subscriber) else {
-                continue;
-            };
-            let Some(source) = self.source(subscriber, track) else { continue };
+            let Some(known) = self.subscriptions.get(&subscription) else { continue };
+            let (subscriber, carrier) = (known.subscriber, known.carrier);
+            let Some(source) = self.source(subscriber, track, carrier) else { continue };
             let Some(participant) = self.participants.get_mut(&subscriber) else { continue };
             let Some(peer) = participant.link.receiving_peer_mut() else { continue };
             peer.connection.subscribe(subscription, source);
@@ -145,7 +146,9 @@ impl Room {
         known.delivery = Stage::Carried;
         let (transport, track, wish, subscriber) =
             (known.transport, known.track, known.wish, known.subscriber);
-        self.media(Command::Subscribe { subscription, transport, track, send, wish });
+        let carrier = known.carrier;
+        let Some(carried) = self.tracks.get(&track).and_then(|track| track.carried(carrier)) else { return };
+        self.media(Command::Subscribe { subscription, transport, track: carried, send, wish });
         let visible = self.participants.get(&subscriber).is_some_and(|participant| !participant.is_hidden());
         let Some(known) = self.tracks.get_mut(&track).filter(|_| visible) else { return };
         if !known.told_subscribed {
@@ -268,7 +271,8 @@ impl Room {
         let Some(known) = self.subscriptions.get_mut(&subscription) else { return };
         let Some(track) = self.tracks.get(&known.track) else { return };
         let Some(participant) = self.participants.get(&known.subscriber) else { return };
-        let wish = wish(participant.desires.settings(track.sid()), participant.adaptive_stream, track);
+        let settings = participant.desires.settings(track.sid());
+        let wish = wish(settings, participant.adaptive_stream, track, known.carrier);
         if known.wish == wish {
             return;
         }

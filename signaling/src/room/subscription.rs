@@ -19,7 +19,17 @@ pub(super) struct Subscription {
     pub(super) subscriber: ParticipantId,
     pub(super) transport: TransportId,
     pub(super) wish: Wish,
+    pub(super) carrier: Carrier,
     pub(super) delivery: Stage,
+}
+
+/// Which codec of a track a subscription is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Carrier {
+    /// The first.
+    Main,
+    /// The second: the subscriber does not take the first.
+    Backup,
 }
 
 /// How far a subscription is.
@@ -39,7 +49,17 @@ impl Subscription {
         wish: Wish,
     ) -> (SubscriptionKey, Self) {
         let key = (subscriber, track.id);
-        (key, Self { track: track.id, subscriber, transport, wish, delivery: Stage::Waiting })
+        (
+            key,
+            Self {
+                track: track.id,
+                subscriber,
+                transport,
+                wish,
+                carrier: Carrier::Main,
+                delivery: Stage::Waiting,
+            },
+        )
     }
 }
 
@@ -54,8 +74,13 @@ const TOLERANCE_TENTHS: u64 = 9;
 const PICTURES_PER_SECOND: u32 = 30;
 
 /// What a client's settings mean for a track.
-pub(super) fn wish(settings: Option<&UpdateTrackSettings>, adaptive: AdaptiveStream, track: &Track) -> Wish {
-    let layers = track.spatial_layers();
+pub(super) fn wish(
+    settings: Option<&UpdateTrackSettings>,
+    adaptive: AdaptiveStream,
+    track: &Track,
+    carrier: Carrier,
+) -> Wish {
+    let layers = track.spatial_layers(carrier);
     let Some(settings) = settings else {
         let quality = match adaptive {
             AdaptiveStream::On => VideoQuality::Low,
@@ -68,7 +93,7 @@ pub(super) fn wish(settings: Option<&UpdateTrackSettings>, adaptive: AdaptiveStr
         return Wish::PAUSED;
     }
     let layer_max = if settings.width > 0 || settings.height > 0 {
-        layer_by_size(settings, track)
+        layer_by_size(settings, track, layers)
     } else {
         layer(quality, layers)
     };
@@ -100,12 +125,12 @@ fn temporal_layer(fps: u32) -> u8 {
 
 /// The lowest layer that is about as large as asked for.
 #[expect(deprecated, reason = "the layers of the first codec, for every client")]
-fn layer_by_size(settings: &UpdateTrackSettings, track: &Track) -> u8 {
-    let last = track.spatial_layers().saturating_sub(1);
+fn layer_by_size(settings: &UpdateTrackSettings, track: &Track, layers: u8) -> u8 {
+    let last = layers.saturating_sub(1);
     let enough = |size: u32, asked: u32| {
         u64::from(size).saturating_mul(10) >= u64::from(asked).saturating_mul(TOLERANCE_TENTHS)
     };
-    let layers = track.info.layers.iter().take(usize::from(track.spatial_layers()));
+    let layers = track.info.layers.iter().take(usize::from(layers));
     let found = layers
         .enumerate()
         .find(|(_, layer)| enough(layer.width, settings.width) && enough(layer.height, settings.height));
@@ -129,15 +154,15 @@ mod tests {
     fn without_settings_the_best_is_sent_or_the_smallest_when_sizes_follow() {
         let track = camera(3);
 
-        assert_eq!(wish(None, AdaptiveStream::Off, &track).layer_max, 2);
-        assert_eq!(wish(None, AdaptiveStream::On, &track).layer_max, 0);
+        assert_eq!(wish(None, AdaptiveStream::Off, &track, Carrier::Main).layer_max, 2);
+        assert_eq!(wish(None, AdaptiveStream::On, &track, Carrier::Main).layer_max, 0);
     }
 
     #[test]
     fn qualities_fall_on_the_layers_there_are() {
         let asked = |quality: VideoQuality, layers| {
             let settings = UpdateTrackSettings { quality: quality as i32, ..Default::default() };
-            wish(Some(&settings), AdaptiveStream::Off, &camera(layers)).layer_max
+            wish(Some(&settings), AdaptiveStream::Off, &camera(layers), Carrier::Main).layer_max
         };
 
         assert_eq!(
@@ -155,7 +180,7 @@ mod tests {
     fn a_size_is_met_within_a_tenth() {
         let asked = |width, height| {
             let settings = UpdateTrackSettings { width, height, ..Default::default() };
-            wish(Some(&settings), AdaptiveStream::On, &camera(3)).layer_max
+            wish(Some(&settings), AdaptiveStream::On, &camera(3), Carrier::Main).layer_max
         };
 
         assert_eq!(asked(320, 180), 0);
@@ -176,22 +201,27 @@ mod tests {
         track.info.codecs.clear();
         track.publish(&params(1), "0".into(), "video/VP9".into(), None);
 
-        let asked =
-            |settings: UpdateTrackSettings| wish(Some(&settings), AdaptiveStream::Off, &track).layer_max;
+        let asked = |settings: UpdateTrackSettings| {
+            wish(Some(&settings), AdaptiveStream::Off, &track, Carrier::Main).layer_max
+        };
         let medium = UpdateTrackSettings { quality: VideoQuality::Medium as i32, ..Default::default() };
         assert_eq!(asked(medium), 1);
         assert_eq!(asked(UpdateTrackSettings { width: 1280, height: 720, ..Default::default() }), 2);
 
         track.info.codecs.clear();
         track.publish(&params(1), "0".into(), "video/VP8".into(), None);
-        assert_eq!(wish(None, AdaptiveStream::Off, &track).layer_max, 0, "what one encoding of VP8 has not");
+        assert_eq!(
+            wish(None, AdaptiveStream::Off, &track, Carrier::Main).layer_max,
+            0,
+            "what one encoding of VP8 has not"
+        );
     }
 
     #[test]
     fn a_frame_rate_is_met_within_a_tenth() {
         let asked = |fps| {
             let settings = UpdateTrackSettings { fps, ..Default::default() };
-            wish(Some(&settings), AdaptiveStream::Off, &camera(3)).temporal_max
+            wish(Some(&settings), AdaptiveStream::Off, &camera(3), Carrier::Main).temporal_max
         };
 
         assert_eq!([asked(0), asked(5), asked(15), asked(16), asked(24), asked(60)], [255, 0, 1, 1, 2, 255]);
@@ -202,8 +232,8 @@ mod tests {
         let disabled = UpdateTrackSettings { disabled: true, ..Default::default() };
         let off = UpdateTrackSettings { quality: VideoQuality::Off as i32, ..Default::default() };
 
-        assert_eq!(wish(Some(&disabled), AdaptiveStream::Off, &camera(3)), Wish::PAUSED);
-        assert_eq!(wish(Some(&off), AdaptiveStream::Off, &camera(3)), Wish::PAUSED);
+        assert_eq!(wish(Some(&disabled), AdaptiveStream::Off, &camera(3), Carrier::Main), Wish::PAUSED);
+        assert_eq!(wish(Some(&off), AdaptiveStream::Off, &camera(3), Carrier::Main), Wish::PAUSED);
     }
 
     fn camera(encodings: usize) -> Track {

@@ -30,6 +30,8 @@ pub(super) enum Timer {
     Hush(ParticipantId),
     /// What is received of a track may be less than before.
     Dynacast(TrackId),
+    /// The second codec of a track should have come by now.
+    Backup(TrackId),
     /// Participants who came or went quietly are to be announced.
     Announce,
     /// The number of participants is to be told.

@@ -10,7 +10,7 @@ use sfu::{
     params::{MediaKind, Speech, TrackParameters},
 };
 
-use super::{client, dynacast::Demand};
+use super::{backup::Backup, client, dynacast::Demand, subscription::Carrier};
 use crate::{
     ids::{Random, sid},
     negotiate::{Dtx, Encryption, Expected, Layer, OpusWishes, Red, Stereo},
@@ -36,6 +36,9 @@ pub(super) struct Track {
     /// Whether the publisher knows that somebody receives it.
     pub(super) told_subscribed: bool,
     pub(super) demand: Demand,
+    /// Its second codec, once its publisher was asked for it.
+    pub(super) backup: Option<Backup>,
+    pub(super) backup_demand: Demand,
 }
 
 /// Whether a track has an m-section.
@@ -68,6 +71,8 @@ impl Track {
             subscribers: BTreeSet::new(),
             told_subscribed: false,
             demand: Demand::default(),
+            backup: None,
+            backup_demand: Demand::silent(),
         }
     }
 
@@ -79,11 +84,15 @@ impl Track {
         matches!(self.carriage, Carriage::Published { .. })
     }
 
-    /// How many spatial layers it has: encodings, or layers within the only one.
-    pub(super) fn spatial_layers(&self) -> u8 {
-        match self.carriage {
+    /// How many spatial layers a codec of it has: encodings, or layers within the only one.
+    pub(super) fn spatial_layers(&self, carrier: Carrier) -> u8 {
+        let carriage = match carrier {
+            Carrier::Main => &self.carriage,
+            Carrier::Backup => self.backup.as_ref().map_or(&Carriage::Pending, |backup| &backup.carriage),
+        };
+        match *carriage {
             Carriage::Published { encodings } if encodings > 1 => encodings,
-            Carriage::Published { .. } if self.is_scalable() => {
+            Carriage::Published { .. } if carrier == Carrier::Main && self.is_scalable() => {
                 u8::try_from(self.info.layers.len()).unwrap_or(u8::MAX).max(1)
             }
             Carriage::Published { .. } | Carriage::Pending => 1,

@@ -8,6 +8,7 @@ pub mod codec;
 pub mod dcep;
 pub mod dependency;
 pub mod hello;
+pub mod layered;
 pub mod negotiate;
 pub mod room;
 pub mod rtcp;

@@ -1,5 +1,6 @@
 //! A room with pretended clients, in virtual time.
 
+mod backup;
 mod data;
 mod join;
 mod media;

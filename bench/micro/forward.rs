@@ -4,11 +4,11 @@
 //! figure that counts is the median slice.
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
-use std::{
-    fs,
-    time::{Duration, Instant},
-};
+mod meter;
 
+use std::time::{Duration, Instant};
+
+use meter::{cpu_time, median, nanos};
 use sfu::{
     codec::vp8::Part,
     params::{Encoding, MediaKind, Remote},
@@ -88,8 +88,7 @@ fn run(load: &Load) -> u64 {
     let mut slices: Vec<u64> = (0..=SLICES).map(|_| slice(&mut scene, load, publisher, &mut index)).collect();
     // The first one warms up.
     slices.remove(0);
-    slices.sort_unstable();
-    slices.get(slices.len() / 2).copied().unwrap_or_default()
+    median(&mut slices)
 }
 
 /// What sealing costs, with nothing around it.
@@ -113,11 +112,10 @@ fn floor(len: usize) -> u64 {
                 let room = out.get_mut(at..).unwrap_or_default();
                 assert!(srtp.outbound.seal_rtp(&header, &payload, 0, index, room).is_ok(), "sealed");
             }
-            u64::try_from((cpu_time() - start).as_nanos()).unwrap_or(0) / PACKETS
+            nanos(cpu_time().saturating_sub(start)) / PACKETS
         })
         .collect();
-    slices.sort_unstable();
-    slices.get(SLICES / 2).copied().unwrap_or_default()
+    median(&mut slices)
 }
 
 /// One slice: nanoseconds per forwarded packet.
@@ -159,7 +157,7 @@ fn slice(scene: &mut Scene, load: &Load, publisher: usize, index: &mut u64) -> u
         forwarded + load.subscribers as u64 >= packets * load.subscribers as u64,
         "everything is forwarded"
     );
-    u64::try_from(spent.as_nanos()).unwrap_or(0) / forwarded.max(1)
+    nanos(spent) / forwarded.max(1)
 }
 
 /// A send arena that is thrown away at each flush.
@@ -185,11 +183,4 @@ impl Egress for Arena {
     fn commit(&mut self, len: usize) {
         self.used += len;
     }
-}
-
-/// CPU time of this thread: the first number of its schedstat.
-fn cpu_time() -> Duration {
-    let stat = fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    let nanos = stat.split(' ').next().and_then(|nanos| nanos.parse().ok()).unwrap_or(0);
-    Duration::from_nanos(nanos)
 }
