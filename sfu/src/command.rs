@@ -10,6 +10,7 @@ use crate::{
         Channel, ChannelSetup, Consent, IceCredentials, ReceiveParameters, RemoteParameters, SendParameters,
         TrackParameters, Wish,
     },
+    units::Bitrate,
 };
 
 /// One request to the worker that owns the room.
@@ -63,6 +64,8 @@ pub enum Command {
     },
     /// The subscriber changes its mind.
     SetWish(SubscriptionId, Wish),
+    /// No more than this is sent on a transport, whatever its path carries; `None`: what it carries.
+    LimitBandwidth(TransportId, Option<Bitrate>),
     /// A track is forwarded there no more.
     Unsubscribe(SubscriptionId),
     /// A message for a data channel. Kept for a channel that is not open yet, up to a limit.

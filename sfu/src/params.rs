@@ -369,9 +369,10 @@ impl Wish {
 }
 
 /// What becomes of a picture that does not fit a path at all.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Shortage {
     /// It is held back, so that the rest fares well.
+    #[default]
     Pause,
     /// It goes all the same.
     Keep,

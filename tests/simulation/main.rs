@@ -1,6 +1,7 @@
 //! Whole calls in virtual time, by seed.
 //!
-//! `SEED=… cargo worlds` runs every test with that seed alone; otherwise each runs with a few fixed ones. A seed
+//! `SEED=… cargo worlds` runs every test with that seed alone, `SEEDS=…` with so many seeds from `SEED` on; otherwise
+//! each runs with a few fixed ones. A seed
 //! decides the network and the server; the keys are fresh in every run.
 #![expect(
     clippy::unwrap_used,
@@ -20,8 +21,13 @@ mod strangers;
 
 /// Runs a world for each seed; a failure names its seed.
 fn for_each_seed(fixed: &[u64], world: impl Fn(u64)) {
-    let asked = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok());
-    for seed in asked.map_or_else(|| fixed.to_vec(), |seed: u64| vec![seed]) {
+    let number = |name: &str| std::env::var(name).ok().and_then(|value| value.parse::<u64>().ok());
+    let seeds = match (number("SEED"), number("SEEDS")) {
+        (Some(seed), None) => vec![seed],
+        (from, Some(count)) => (0..count).map(|step| from.unwrap_or(1_000) + step).collect(),
+        (None, None) => fixed.to_vec(),
+    };
+    for seed in seeds {
         println!("SEED={seed}");
         world(seed);
     }

@@ -118,6 +118,8 @@ pub(crate) struct Congestion {
     untold: u32,
     untold_since: Option<Micros>,
     rtt: Option<Micros>,
+    /// Set from outside.
+    limit: Option<Bitrate>,
     /// What the subscriber would be sent if the path carried all.
     wanted: f64,
     told: Vec<Told>,
@@ -142,6 +144,7 @@ impl Congestion {
             untold: 0,
             untold_since: None,
             rtt: None,
+            limit: None,
             wanted: 0.0,
             told: Vec::new(),
         }
@@ -175,8 +178,19 @@ impl Congestion {
         self.history.sent(len, cluster, at);
     }
 
-    /// What the path carries. `None`: nobody tells, so nothing limits.
+    /// What may be sent. `None`: nobody tells, so nothing limits.
     pub(crate) fn estimate(&self) -> Option<Bitrate> {
+        let estimate = self.carries();
+        estimate.into_iter().chain(self.limit).min()
+    }
+
+    /// No more than this counts, whatever the path carries.
+    pub(crate) fn limit(&mut self, limit: Option<Bitrate>) {
+        self.limit = limit;
+    }
+
+    /// What the path carries.
+    fn carries(&self) -> Option<Bitrate> {
         match self.heard {
             // Before the first word, what is usual; but only for who may still speak.
             Heard::Never => self.began.map(|_| bitrate(self.rate())).filter(|_| !self.is_mute()),
@@ -186,7 +200,8 @@ impl Congestion {
 
     /// Whether the path was ever seen to carry no more than it does: until then the estimate is a beginning.
     pub(crate) fn is_bounded(&self) -> bool {
-        matches!(self.heard, Heard::Rate(_))
+        self.limit.is_some()
+            || matches!(self.heard, Heard::Rate(_))
             || self.delay.cut_at().is_some()
             || self.losses.limit().is_some()
             || self.probes.has_failed()

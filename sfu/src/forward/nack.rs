@@ -25,6 +25,8 @@ pub(crate) const RTT_ASSUMED: Duration = Duration::from_millis(70);
 struct Missing {
     seq: u64,
     tries: u32,
+    /// When it was asked for last.
+    asked: Option<Instant>,
     next: Instant,
 }
 
@@ -43,6 +45,8 @@ pub(crate) struct Nacks {
     // In ascending order.
     missing: VecDeque<Missing>,
     highest: Option<u64>,
+    /// How long answers take: a publisher that is sent nothing tells of no round trip.
+    answer: Option<Duration>,
 }
 
 impl Nacks {
@@ -53,8 +57,9 @@ impl Nacks {
             return Gap::Bearable;
         };
         if seq <= highest {
-            if let Ok(index) = self.missing.binary_search_by_key(&seq, |missing| missing.seq) {
-                self.missing.remove(index);
+            let index = self.missing.binary_search_by_key(&seq, |missing| missing.seq);
+            if let Some(found) = index.ok().and_then(|index| self.missing.remove(index)) {
+                self.answered(found, now);
             }
             return Gap::Bearable;
         }
@@ -64,13 +69,20 @@ impl Nacks {
             return Gap::TooLarge;
         }
         let next = now + REORDERING;
-        self.missing.extend((highest + 1..seq).map(|seq| Missing { seq, tries: 0, next }));
+        self.missing.extend((highest + 1..seq).map(|seq| Missing { seq, tries: 0, asked: None, next }));
         let mut gap = Gap::Bearable;
         while self.missing.len() as u64 > MISSING_MAX {
             self.missing.pop_front();
             gap = Gap::TooLarge;
         }
         gap
+    }
+
+    /// What was asked for came. Of an answer to the second request nobody knows which it answers (RFC 6298 §3).
+    fn answered(&mut self, found: Missing, now: Instant) {
+        let Some(asked) = found.asked.filter(|_| found.tries == 1) else { return };
+        let took = now.saturating_duration_since(asked);
+        self.answer = Some(self.answer.map_or(took, |before| (before * 7 + took) / 8));
     }
 
     /// A key frame begins here: nothing before it is needed any more.
@@ -87,6 +99,7 @@ impl Nacks {
 
     /// The packets to be asked for at this moment, in ascending order; each counts as asked for.
     pub(crate) fn take_due(&mut self, rtt: Duration, now: Instant, mut ask: impl FnMut(u16)) {
+        let rtt = self.answer.unwrap_or(rtt);
         self.missing.retain_mut(|missing| {
             if missing.next > now {
                 return true;
@@ -96,6 +109,7 @@ impl Nacks {
             }
             #[expect(clippy::cast_possible_truncation, reason = "the low 16 bits are what the wire carries")]
             ask(missing.seq as u16);
+            missing.asked = Some(now);
             missing.next = now + spacing(rtt, missing.tries);
             missing.tries += 1;
             true
@@ -138,6 +152,24 @@ mod tests {
         nacks.arrived(11, soon);
 
         assert_eq!(asked(&mut nacks, soon + RTT_ASSUMED), [12]);
+    }
+
+    #[test]
+    fn a_publisher_far_away_is_given_the_time_its_answers_take() {
+        let start = fixture::start();
+        let far = Duration::from_millis(300);
+        let mut nacks = Nacks::default();
+        nacks.arrived(1, start);
+        nacks.arrived(3, start);
+        let first = start + REORDERING;
+        asked(&mut nacks, first);
+        nacks.arrived(2, first + far);
+        nacks.arrived(5, first + far);
+        let second = first + far + REORDERING;
+
+        assert_eq!(asked(&mut nacks, second), [4]);
+        assert_eq!(asked(&mut nacks, second + far - Duration::from_millis(1)), [0_u16; 0]);
+        assert_eq!(asked(&mut nacks, second + far), [4]);
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::{
         SendParameters, TrackParameters, Wish,
     },
     transport::Transport,
-    units::Ssrc,
+    units::{Bitrate, Ssrc},
 };
 
 /// Tracks of one transport. Higher: busier publishers. Lower: less memory for one who floods.
@@ -195,6 +195,12 @@ impl Room {
         if let Some(key) = self.subscriptions_by_id.get(&id).copied() {
             self.end_subscription(key, cx);
         }
+    }
+
+    pub(crate) fn limit_bandwidth(&mut self, id: TransportId, limit: Option<Bitrate>, cx: &mut Context<'_>) {
+        let Some((key, peer)) = self.peer_mut(id) else { return };
+        peer.down.congestion.limit(limit);
+        self.reallocate(key, cx);
     }
 
     /// A message for a data channel. One that finds no room is dropped: the control plane bounds what it sends.

@@ -167,6 +167,9 @@ impl Worker {
             Command::SetWish(id, wish) => {
                 self.at_subscription(id, now, |room, cx| room.set_wish(id, wish, cx))
             }
+            Command::LimitBandwidth(id, limit) => {
+                self.at_transport(id, now, |room, cx| room.limit_bandwidth(id, limit, cx));
+            }
             Command::Unsubscribe(id) => self.at_subscription(id, now, |room, cx| room.unsubscribe(id, cx)),
             Command::Send(id, channel, message) => {
                 self.at_transport(id, now, |room, cx| room.send(id, channel, message, cx));

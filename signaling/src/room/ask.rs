@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use sfu::ids::ParticipantId;
+use sfu::{command::Command, ids::ParticipantId, units::Bitrate};
 
 use super::{Room, farewell::Farewell, participant::Sabotage, timers::Timer};
 use crate::{
@@ -128,8 +128,14 @@ impl Room {
                 participant.sabotage = Sabotage::Silent { until, left: SILENT_TIMES };
             }
             Some(Scenario::LeaveRequestFullReconnect(_)) => self.dismiss(id, Farewell::StateMismatch, now),
-            // Subscribers' bandwidth is not estimated.
-            Some(Scenario::SubscriberBandwidth(_)) | None => {}
+            Some(Scenario::SubscriberBandwidth(bps)) => {
+                let limit = u64::try_from(bps).ok().filter(|bps| *bps > 0).map(Bitrate::bps);
+                let receiving = participant.link.peer(participant.link.receiving());
+                if let Some(transport) = receiving.map(|peer| peer.transport) {
+                    self.media(Command::LimitBandwidth(transport, limit));
+                }
+            }
+            None => {}
         }
     }
 

@@ -69,6 +69,7 @@ impl Room {
             joined: self.wall(now),
             auto_subscribe: parameters.auto_subscribe,
             adaptive_stream: parameters.adaptive_stream,
+            shortage: parameters.shortage,
         });
         let independent = self.participants.values().filter(|other| !other.is_dependent()).count();
         if !participant.is_dependent() && self.life.place(independent) == Place::Taken {

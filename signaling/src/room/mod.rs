@@ -228,10 +228,8 @@ impl Room {
             EventKind::Message(transport, channel, bytes) => self.message(transport, &channel, &bytes, now),
             EventKind::Speakers(speakers) => self.speakers(&speakers),
             EventKind::Report(report) => self.report(&report),
-            EventKind::StreamState(..)
-            | EventKind::ChannelOpen(..)
-            | EventKind::LayerStarted(..)
-            | EventKind::LayerStopped(..) => {}
+            EventKind::StreamState(subscription, state) => self.stream_state(subscription, state),
+            EventKind::ChannelOpen(..) | EventKind::LayerStarted(..) | EventKind::LayerStopped(..) => {}
             EventKind::RoomLost => self.close(Farewell::StateMismatch, now),
         }
     }

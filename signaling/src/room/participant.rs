@@ -7,7 +7,10 @@ use std::{
     time::{Instant, SystemTime},
 };
 
-use sfu::ids::{ParticipantId, TrackId};
+use sfu::{
+    ids::{ParticipantId, TrackId},
+    params::Shortage,
+};
 
 use super::{
     client::Client, desire::Desires, inbox::DataInbox, link::Link, permission::Audience, quality::Score,
@@ -38,6 +41,7 @@ pub(super) struct Participant {
     pub(super) joined: SystemTime,
     pub(super) auto_subscribe: AutoSubscribe,
     pub(super) adaptive_stream: AdaptiveStream,
+    pub(super) shortage: Shortage,
     /// What they asked to receive, or not.
     pub(super) desires: Desires,
     /// Who may receive what they publish.
@@ -89,12 +93,23 @@ pub(super) struct Beginning {
     pub(super) joined: SystemTime,
     pub(super) auto_subscribe: AutoSubscribe,
     pub(super) adaptive_stream: AdaptiveStream,
+    pub(super) shortage: Shortage,
 }
 
 impl Participant {
     pub(super) fn new(beginning: Beginning) -> Self {
-        let Beginning { id, sid, claims, client, session, link, joined, auto_subscribe, adaptive_stream } =
-            beginning;
+        let Beginning {
+            id,
+            sid,
+            claims,
+            client,
+            session,
+            link,
+            joined,
+            auto_subscribe,
+            adaptive_stream,
+            shortage,
+        } = beginning;
         Self {
             id,
             sid,
@@ -107,6 +122,7 @@ impl Participant {
             joined,
             auto_subscribe,
             adaptive_stream,
+            shortage,
             desires: Desires::default(),
             audience: Audience::default(),
             data: DataInbox::default(),

@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use sfu::{
-    event::{Report, StreamReport},
+    event::{Report, StreamReport, StreamState},
     ids::ParticipantId,
     params::MediaKind,
 };
@@ -20,6 +20,8 @@ use crate::wire::{
 pub(super) const QUALITY_EVERY: Duration = Duration::from_secs(5);
 
 const BEST: f64 = 100.0;
+/// A path that does not carry all that is wanted is poor.
+const MISSED: f64 = 30.0;
 /// What one per cent of loss costs.
 const AUDIO_LOSS_WEIGHT: f64 = 8.0;
 const VIDEO_LOSS_WEIGHT: f64 = 10.0;
@@ -49,6 +51,11 @@ impl Score {
         }
         let score = stream_score(kind, report, rtt);
         self.window = Some(self.window.map_or(score, |worst| worst.min(score)));
+    }
+
+    /// A stream could not be sent at all.
+    fn miss(&mut self) {
+        self.window = Some(self.window.map_or(MISSED, |worst| worst.min(MISSED)));
     }
 
     /// The time is over: what is to be told, when it changed.
@@ -126,6 +133,9 @@ impl Room {
             let kind = track.kind();
             if let Some(participant) = self.participants.get_mut(&known.subscriber) {
                 participant.quality.add(kind, stream, report.rtt);
+                if known.state == StreamState::Paused {
+                    participant.quality.miss();
+                }
             }
         }
     }

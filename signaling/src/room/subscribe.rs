@@ -7,8 +7,9 @@ use std::time::Instant;
 
 use sfu::{
     command::Command,
+    event::StreamState,
     ids::{ParticipantId, SubscriptionId, TrackId},
-    params::SendParameters,
+    params::{SendParameters, Wish},
 };
 
 use super::{
@@ -107,6 +108,7 @@ impl Room {
         };
         let settings = subscriber.desires.settings(known.sid());
         let wish = wish(settings, subscriber.adaptive_stream, known, Carrier::Main);
+        let wish = Wish { shortage: subscriber.shortage, ..wish };
         let owner = known.owner;
         let Some(peer) = subscriber.link.receiving_peer_mut() else { return };
         let subscription = self.numbers.subscription();
@@ -267,12 +269,32 @@ impl Room {
         }
     }
 
+    /// The path to a subscriber does not carry a picture, or does again.
+    pub(super) fn stream_state(&mut self, subscription: SubscriptionId, state: StreamState) {
+        let Some(known) = self.subscriptions.get_mut(&subscription) else { return };
+        known.state = state;
+        let subscriber = known.subscriber;
+        let Some(track) = self.tracks.get(&known.track) else { return };
+        let Some(owner) = self.participants.get(&track.owner) else { return };
+        let state = match state {
+            StreamState::Active => proto::StreamState::Active,
+            StreamState::Paused => proto::StreamState::Paused,
+        };
+        let info = proto::StreamStateInfo {
+            participant_sid: owner.sid.clone(),
+            track_sid: track.sid().to_string(),
+            state: state as i32,
+        };
+        self.say(subscriber, Say::StreamStateUpdate(proto::StreamStateUpdate { stream_states: vec![info] }));
+    }
+
     fn renew_wish(&mut self, subscription: SubscriptionId, now: Instant) {
         let Some(known) = self.subscriptions.get_mut(&subscription) else { return };
         let Some(track) = self.tracks.get(&known.track) else { return };
         let Some(participant) = self.participants.get(&known.subscriber) else { return };
         let settings = participant.desires.settings(track.sid());
         let wish = wish(settings, participant.adaptive_stream, track, known.carrier);
+        let wish = Wish { shortage: participant.shortage, ..wish };
         if known.wish == wish {
             return;
         }

@@ -3,6 +3,7 @@
 //! Invariant: a wish names a layer that exists.
 
 use sfu::{
+    event::StreamState,
     ids::{ParticipantId, SubscriptionId, TrackId, TransportId},
     params::{MediaKind, Wish},
 };
@@ -10,7 +11,7 @@ use sfu::{
 use super::track::Track;
 use crate::wire::{
     join::AdaptiveStream,
-    proto::{UpdateTrackSettings, VideoQuality},
+    proto::{TrackSource, UpdateTrackSettings, VideoQuality},
 };
 
 /// A track on its way to somebody.
@@ -21,6 +22,8 @@ pub(super) struct Subscription {
     pub(super) wish: Wish,
     pub(super) carrier: Carrier,
     pub(super) delivery: Stage,
+    /// Whether the path to the subscriber carries it.
+    pub(super) state: StreamState,
 }
 
 /// Which codec of a track a subscription is for.
@@ -58,6 +61,7 @@ impl Subscription {
                 wish,
                 carrier: Carrier::Main,
                 delivery: Stage::Waiting,
+                state: StreamState::Active,
             },
         )
     }
@@ -86,7 +90,7 @@ pub(super) fn wish(
             AdaptiveStream::On => VideoQuality::Low,
             AdaptiveStream::Off => VideoQuality::High,
         };
-        return Wish::up_to(layer(quality, layers));
+        return Wish { priority: priority(None, track), ..Wish::up_to(layer(quality, layers)) };
     };
     let quality = VideoQuality::try_from(settings.quality).unwrap_or(VideoQuality::High);
     if settings.disabled || (quality == VideoQuality::Off && track.kind() == MediaKind::Video) {
@@ -97,7 +101,20 @@ pub(super) fn wish(
     } else {
         layer(quality, layers)
     };
-    Wish { temporal_max: temporal_layer(settings.fps), ..Wish::up_to(layer_max) }
+    Wish {
+        temporal_max: temporal_layer(settings.fps),
+        priority: priority(Some(settings), track),
+        ..Wish::up_to(layer_max)
+    }
+}
+
+/// Who is served first when a path does not carry all: what the client says, or screens before cameras.
+fn priority(settings: Option<&UpdateTrackSettings>, track: &Track) -> u8 {
+    match settings.map_or(0, |settings| settings.priority) {
+        0 if track.info.source == TrackSource::ScreenShare as i32 => u8::MAX,
+        0 => 1,
+        asked => u8::try_from(asked).unwrap_or(u8::MAX),
+    }
 }
 
 /// The layer of a quality among those there are.

@@ -10,6 +10,7 @@ use base64::{
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
 use prost::Message as _;
+use sfu::params::Shortage;
 
 use super::proto;
 use crate::error::Refusal;
@@ -84,6 +85,8 @@ pub struct JoinParameters {
     pub auto_subscribe_data: bool,
     /// What to begin with.
     pub adaptive_stream: AdaptiveStream,
+    /// What becomes of pictures its path does not carry.
+    pub shortage: Shortage,
     /// Metadata in place of the token's.
     pub metadata: String,
     /// Attributes over the token's.
@@ -138,6 +141,10 @@ fn read_words<'a>(word: impl Fn(&str) -> &'a str) -> JoinParameters {
         },
         auto_subscribe_data: yes("auto_subscribe_data_track"),
         adaptive_stream: if yes("adaptive_stream") { AdaptiveStream::On } else { AdaptiveStream::Off },
+        shortage: match word("subscriber_allow_pause") {
+            "0" | "false" => Shortage::Keep,
+            _ => Shortage::Pause,
+        },
         attributes: serde_json::from_slice(&attributes).unwrap_or_default(),
         resume,
         publish: Some(word("publish").to_string()).filter(|suffix| !suffix.is_empty()),
@@ -206,6 +213,11 @@ fn from_request(request: proto::JoinRequest) -> JoinParameters {
         auto_subscribe: if settings.auto_subscribe { AutoSubscribe::On } else { AutoSubscribe::Off },
         auto_subscribe_data: settings.auto_subscribe_data_track.unwrap_or(false),
         adaptive_stream: if settings.adaptive_stream { AdaptiveStream::On } else { AdaptiveStream::Off },
+        shortage: if settings.subscriber_allow_pause == Some(false) {
+            Shortage::Keep
+        } else {
+            Shortage::Pause
+        },
         metadata: request.metadata,
         attributes: request.participant_attributes.into_iter().collect(),
         add_tracks: request.add_track_requests,

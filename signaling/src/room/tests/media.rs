@@ -1,8 +1,9 @@
 //! Publishing and subscribing.
 
 use sfu::{
-    event::{Speaker, SpeakerState},
+    event::{Speaker, SpeakerState, StreamState},
     params::Delivery,
+    units::Bitrate,
 };
 
 use super::*;
@@ -233,6 +234,59 @@ fn settings_become_wishes() {
         })
         .collect();
     assert_eq!(wishes, vec![(Delivery::On, 2), (Delivery::Paused, 0)]);
+}
+
+#[test]
+fn a_picture_that_the_path_does_not_carry_is_said_to_be_paused() {
+    let mut world = World::new();
+    let ann = world.enter("ann");
+    let bob = world.enter("bob");
+    let (_, sid) = world.publish_layers(ann, TrackSource::ScreenShare, 1);
+    world.carry_all();
+    let (subscription, wish) = world
+        .commands
+        .iter()
+        .find_map(|command| match command {
+            Command::Subscribe { subscription, wish, .. } => Some((*subscription, *wish)),
+            _ => None,
+        })
+        .unwrap();
+    assert_eq!(wish.priority, u8::MAX, "screens come before cameras");
+
+    world.handle(Input::Media(EventKind::StreamState(subscription, StreamState::Paused)));
+    world.handle(Input::Media(EventKind::StreamState(subscription, StreamState::Active)));
+
+    let told = world.heard_only(bob, |say| match say {
+        Say::StreamStateUpdate(update) => Some(update.stream_states[0].clone()),
+        _ => None,
+    });
+    let states: Vec<_> = told.iter().map(|info| info.state()).collect();
+    assert_eq!(states, [proto::StreamState::Paused, proto::StreamState::Active]);
+    assert!(told.iter().all(|info| info.track_sid == sid));
+}
+
+#[test]
+fn a_bandwidth_can_be_pretended() {
+    let mut world = World::new();
+    let bob = world.enter("bob");
+    let scenario = |bps| {
+        Ask::Simulate(proto::SimulateScenario {
+            scenario: Some(proto::simulate_scenario::Scenario::SubscriberBandwidth(bps)),
+        })
+    };
+    world.forget();
+    world.ask(bob, scenario(500_000));
+    world.ask(bob, scenario(0));
+
+    let limits: Vec<_> = world
+        .commands
+        .iter()
+        .filter_map(|command| match command {
+            Command::LimitBandwidth(_, limit) => Some(*limit),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(limits, [Some(Bitrate::kbps(500)), None]);
 }
 
 #[test]
