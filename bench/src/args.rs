@@ -13,7 +13,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::{
     floor::Floor,
     report::{self, Book, Comparison, Report},
-    run::{self, Plan, RunError, TargetConfig},
+    run::{self, Plan, Protocol, RunError, TargetConfig},
     scenario::Scenario,
 };
 
@@ -81,6 +81,9 @@ struct TargetArgs {
     /// A .toml file that describes it.
     #[arg(long, conflicts_with_all = ["url", "pid", "start"])]
     target: Option<String>,
+    /// What it speaks.
+    #[arg(long, value_enum, default_value = "livekit", requires_if("janus", "url"))]
+    protocol: Protocol,
     /// Where it listens, as ws://host:port.
     #[arg(long)]
     url: Option<String>,
@@ -260,6 +263,7 @@ impl TargetArgs {
         let words = |text: &str| text.split_whitespace().map(str::to_owned).collect();
         Ok(TargetConfig {
             name: if self.url.is_some() { "server".into() } else { "sabha".into() },
+            protocol: self.protocol,
             url: self.url.clone(),
             key: self.key.clone(),
             secret: self.secret.clone(),
@@ -273,7 +277,15 @@ impl TargetArgs {
     /// `sabha`, or a file.
     fn named(&self, name: &str) -> Result<TargetConfig, RunError> {
         if name == "sabha" {
-            return Self { url: None, pid: None, start: None, target: None, ..self.clone() }.config();
+            return Self {
+                protocol: Protocol::LiveKit,
+                url: None,
+                pid: None,
+                start: None,
+                target: None,
+                ..self.clone()
+            }
+            .config();
         }
         Ok(TargetConfig::read(name)?)
     }

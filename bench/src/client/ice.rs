@@ -33,6 +33,13 @@ impl Credentials {
     }
 }
 
+/// RFC 8445 §6.1.1: who offered chooses the path, unless the other side is lite.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    Controlling,
+    Controlled,
+}
+
 /// What came of a STUN message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
@@ -50,6 +57,7 @@ pub(crate) struct Ice {
     theirs: IntegrityKey,
     ours: IntegrityKey,
     candidates: Vec<SocketAddr>,
+    role: Role,
     tiebreaker: u64,
     next: Instant,
     heard: Instant,
@@ -58,6 +66,7 @@ pub(crate) struct Ice {
 
 impl Ice {
     pub(crate) fn new(
+        role: Role,
         local: &Credentials,
         remote: &Credentials,
         candidates: Vec<SocketAddr>,
@@ -69,6 +78,7 @@ impl Ice {
             theirs: IntegrityKey::short_term(&remote.pwd),
             ours: IntegrityKey::short_term(&local.pwd),
             candidates,
+            role,
             tiebreaker: rng.draw(),
             next: now,
             heard: now,
@@ -107,15 +117,14 @@ impl Ice {
         for (place, byte) in id.iter_mut().zip(draws.into_iter().flatten()) {
             *place = byte;
         }
-        Builder::new(Class::Request, Method::BINDING, TransactionId(id), out)
+        let check = Builder::new(Class::Request, Method::BINDING, TransactionId(id), out)
             .username(self.username.as_bytes())
-            .priority(PRIORITY)
-            .ice_controlling(self.tiebreaker)
-            .use_candidate()
-            .integrity(&self.theirs)
-            .fingerprint()
-            .finish()
-            .unwrap_or(0)
+            .priority(PRIORITY);
+        let check = match self.role {
+            Role::Controlling => check.ice_controlling(self.tiebreaker).use_candidate(),
+            Role::Controlled => check.ice_controlled(self.tiebreaker),
+        };
+        check.integrity(&self.theirs).fingerprint().finish().unwrap_or(0)
     }
 
     /// Reads a STUN message; an answer to it is written to `out`.

@@ -20,7 +20,7 @@ mod reports;
 pub(crate) use self::{
     counters::{Counters, Figures},
     engine::{Command, Engine, Settings},
-    ice::Credentials,
+    ice::{Credentials, Role},
     outgoing::Sending,
     peer::{Demand, Notice, Opening},
 };

@@ -23,7 +23,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use super::{
     counters::Figures,
     feedback::Arrivals,
-    ice::{Credentials, Ice, Outcome},
+    ice::{Credentials, Ice, Outcome, Role},
     incoming::{Gaze, Incoming},
     outgoing::{Outgoing, Place, Sending},
 };
@@ -62,6 +62,7 @@ pub(crate) enum Demand {
 #[derive(Debug)]
 pub(crate) struct Opening {
     pub(crate) port: Port,
+    pub(crate) role: Role,
     pub(crate) local: Credentials,
     pub(crate) identity: Identity,
     pub(crate) sending: Vec<Sending>,
@@ -153,7 +154,8 @@ impl Peer {
         now: Instant,
     ) {
         if self.ice.is_none() {
-            self.ice = Some(Ice::new(&self.opening.local, remote, candidates, &mut cx.rng, now));
+            self.ice =
+                Some(Ice::new(self.opening.role, &self.opening.local, remote, candidates, &mut cx.rng, now));
         }
     }
 

@@ -12,7 +12,11 @@ use std::{
 use sfu::{dtls::testing::Identity, params::SrtpProfile};
 use tokio::{sync::watch, task::JoinSet};
 
-use super::{Plan, RunError, livekit, person::Person, target::Entrance};
+use super::{
+    Plan, RunError, janus, livekit,
+    person::Person,
+    target::{Entrance, Protocol},
+};
 use crate::{
     client::{Engine, Figures, Notice, Settings},
     measure::Histogram,
@@ -119,7 +123,10 @@ impl Crowd {
         loop {
             let stop = self.stop.subscribe();
             self.with(|tally| tally.begun += 1);
-            let outcome = livekit::attend(&self, &person, stop).await;
+            let outcome = match self.entrance.protocol {
+                Protocol::LiveKit => livekit::attend(&self, &person, stop).await,
+                Protocol::Janus => janus::attend(&self, &person, stop).await,
+            };
             if let Err(error) = outcome {
                 self.with(|tally| {
                     tally.failed += 1;
@@ -223,6 +230,12 @@ pub(crate) enum Expects {
     Nothing,
     Sound,
     Pictures,
+}
+
+impl Expects {
+    pub(crate) const fn is_nothing(self) -> bool {
+        matches!(self, Self::Nothing)
+    }
 }
 
 const fn name(profile: SrtpProfile) -> &'static str {

@@ -19,18 +19,19 @@ use super::{
     person::Person,
 };
 use crate::{
-    client::{Command, Credentials, Demand, Engine, Opening, PeerId},
+    client::{Command, Credentials, Demand, Engine, Opening, PeerId, Role},
     scenario::{Kind, Layout},
     signal::{
         Line, Offer, Remote, SdpError, candidate,
+        janus::JanusError,
         livekit::{Access, Conversation, LiveKitError, add_track, description},
     },
 };
 
 /// What the kernel may keep for one client.
-const BUFFER: usize = 1 << 20;
+pub(super) const BUFFER: usize = 1 << 20;
 /// As the SDKs: so long after the beginning, media must be connected.
-const PATIENCE: Duration = Duration::from_secs(15);
+pub(super) const PATIENCE: Duration = Duration::from_secs(15);
 /// As the server's JoinResponse asks for.
 const PING: Duration = Duration::from_secs(5);
 /// Field numbers of SignalResponse that a client of ours has no use for: participants, speakers, rooms, quality.
@@ -43,6 +44,8 @@ const SKIPPED_WITH_LAYOUT: [u8; 3] = [10, 11, 12];
 pub(crate) enum VisitError {
     #[error("{0}")]
     LiveKit(#[from] LiveKitError),
+    #[error("{0}")]
+    Janus(#[from] JanusError),
     #[error("a socket: {0}")]
     Socket(#[from] io::Error),
     #[error(transparent)]
@@ -92,8 +95,15 @@ pub(crate) async fn attend(
         version: 1,
     };
     let (notices, mut told) = mpsc::unbounded_channel();
-    let opening =
-        Opening { port, local, identity: crowd.identity.clone(), sending: person.sending(), begun, notices };
+    let opening = Opening {
+        port,
+        role: Role::Controlling,
+        local,
+        identity: crowd.identity.clone(),
+        sending: person.sending(),
+        begun,
+        notices,
+    };
     engine.ask(Command::Open(peer, Box::new(opening)));
     let mut heard = Heard::default();
     let result = async {
@@ -258,7 +268,7 @@ fn turning(layout: Option<Layout>) -> Interval {
 }
 
 /// The address this machine reaches a server from: what a client tells as its own.
-fn local_ip(url: &str) -> Option<IpAddr> {
+pub(super) fn local_ip(url: &str) -> Option<IpAddr> {
     let host = url.split_once("://").map_or(url, |(_, rest)| rest).split('/').next()?;
     let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
     if host.contains(':') {

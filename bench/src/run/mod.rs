@@ -1,6 +1,7 @@
 //! A run: a server, people who come in, a span that is measured.
 
 mod crowd;
+mod janus;
 mod livekit;
 mod person;
 mod target;
@@ -17,7 +18,7 @@ use tokio::runtime;
 
 use self::{crowd::Crowd, window::Glance};
 pub(crate) use self::{
-    target::{Target, TargetConfig, TargetError},
+    target::{Protocol, Target, TargetConfig, TargetError},
     window::Window,
 };
 use crate::{

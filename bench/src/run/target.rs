@@ -8,6 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use clap::ValueEnum;
 use serde::Deserialize;
 use sfu::params::Secret;
 use tokio::process::{Child, Command};
@@ -38,11 +39,25 @@ pub(crate) enum TargetError {
     Silent(String),
 }
 
+/// What a server speaks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Protocol {
+    /// LiveKit's signalling.
+    #[default]
+    #[value(name = "livekit")]
+    LiveKit,
+    /// Janus' VideoRoom plugin over WebSocket.
+    Janus,
+}
+
 /// Which server.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct TargetConfig {
     pub(crate) name: String,
+    #[serde(default)]
+    pub(crate) protocol: Protocol,
     /// Without one, the `sabha` beside this program is started.
     pub(crate) url: Option<String>,
     #[serde(default = "development_key")]
@@ -78,6 +93,7 @@ impl TargetConfig {
 /// How clients get in.
 #[derive(Clone, Debug)]
 pub(crate) struct Entrance {
+    pub(crate) protocol: Protocol,
     pub(crate) url: String,
     pub(crate) key: String,
     pub(crate) secret: Secret<String>,
@@ -101,7 +117,12 @@ impl Target {
         let mut target = Self {
             name: config.name.clone(),
             metrics: config.metrics.clone().unwrap_or_else(|| url.clone()),
-            entrance: Entrance { url, key: config.key.clone(), secret: Secret(config.secret.clone()) },
+            entrance: Entrance {
+                protocol: config.protocol,
+                url,
+                key: config.key.clone(),
+                secret: Secret(config.secret.clone()),
+            },
             process: config.pid.map(Process),
             child: None,
         };
@@ -122,7 +143,7 @@ impl Target {
     async fn wait(&mut self) -> Result<(), TargetError> {
         let deadline = Instant::now() + STARTING;
         loop {
-            if get(&self.entrance.url, "/").await.is_ok_and(|(status, _)| status == 200) {
+            if self.is_there().await {
                 return Ok(());
             }
             if let Some(child) = &mut self.child
@@ -134,6 +155,15 @@ impl Target {
                 return Err(TargetError::Silent(self.entrance.url.clone()));
             }
             tokio::time::sleep(KNOCK).await;
+        }
+    }
+
+    async fn is_there(&self) -> bool {
+        let answer = get(&self.entrance.url, "/").await;
+        match self.entrance.protocol {
+            Protocol::LiveKit => answer.is_ok_and(|(status, _)| status == 200),
+            // Whatever it answers to what is no WebSocket: it listens.
+            Protocol::Janus => answer.is_ok(),
         }
     }
 
