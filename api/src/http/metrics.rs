@@ -164,13 +164,16 @@ type Column = (&'static str, Kind, &'static str, Of);
 type Of = fn(&WorkerStats) -> u64;
 
 fn per_worker(page: &mut Page, workers: &[WorkerStats]) {
-    const COLUMNS: [Column; 14] = [
+    const COLUMNS: [Column; 15] = [
         ("sabha_worker_rooms", Kind::Gauge, "Rooms on the worker.", |w| w.media.rooms),
         ("sabha_worker_transports", Kind::Gauge, "Peer connections.", |w| w.media.transports),
         ("sabha_worker_tracks", Kind::Gauge, "Published tracks.", |w| w.media.tracks),
         ("sabha_worker_subscriptions", Kind::Gauge, "Forwarded tracks.", |w| w.media.subscriptions),
         ("sabha_worker_datagrams_in_total", Kind::Counter, "UDP datagrams received.", |w| w.io.datagrams_in),
         ("sabha_worker_datagrams_out_total", Kind::Counter, "UDP datagrams sent.", |w| w.io.datagrams_out),
+        ("sabha_worker_socket_calls_total", Kind::Counter, "Calls about the UDP socket.", |w| {
+            w.io.socket_calls
+        }),
         ("sabha_worker_receive_calls_total", Kind::Counter, "Receive calls.", |w| w.io.receive_calls),
         ("sabha_worker_send_messages_total", Kind::Counter, "Messages handed to the kernel.", |w| {
             w.io.send_messages

@@ -7,6 +7,8 @@ use crate::worker::Counters;
 /// Totals of one worker's sockets and queues since its start.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct IoCounters {
+    /// Calls about the UDP socket: to receive, to send, to wait for it.
+    pub socket_calls: u64,
     /// Receive calls that brought something.
     pub receive_calls: u64,
     /// Datagrams that arrived by UDP.

@@ -168,6 +168,7 @@ impl Wire<'_> {
         let mut patience = PATIENCE;
         let mut first = 0;
         while first < self.outbox.groups.len() {
+            self.counters.socket_calls += 1;
             let (sent, error) = self.send(self.outbox.groups.get(first..).unwrap_or_default());
             count(self.counters, self.outbox.groups.get(first..first + sent).unwrap_or_default());
             first += sent;
@@ -186,6 +187,7 @@ impl Wire<'_> {
                 break;
             }
             self.counters.send_waits += 1;
+            self.counters.socket_calls += 1;
             self.socket.wait_writable(patience);
             patience = Duration::ZERO;
         }
@@ -229,6 +231,7 @@ impl Wire<'_> {
         let end = group.start + group.len;
         for start in (group.start..end).step_by(group.segment.max(1)) {
             let single = Group { start, len: group.segment.min(end - start), count: 1, ..group };
+            self.counters.socket_calls += 1;
             match self.send(&[single]) {
                 (0, Some(_)) => self.counters.send_errors += 1,
                 (_, _) => count(self.counters, &[single]),

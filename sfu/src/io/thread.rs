@@ -105,6 +105,7 @@ impl Turner {
     }
 
     fn turn(&mut self) -> Flow {
+        self.counters.socket_calls += 1;
         let received = self.parts.socket.receive(&mut self.inbox);
         let now = Instant::now();
         let work = catch_unwind(AssertUnwindSafe(|| self.work(received, now)));
@@ -277,6 +278,7 @@ impl Turner {
         if self.desks.is_behind() {
             patience = patience.min(CATCH_UP);
         }
+        self.counters.socket_calls += 1;
         tray.wait(&self.parts.socket, Some(patience));
         self.clock.waited += now.elapsed();
     }
