@@ -19,6 +19,9 @@ pub(crate) struct Counters {
     pub(crate) expected: u64,
     /// Retransmissions and probes.
     pub(crate) repaired: u64,
+    /// Packets asked for again, and those of them that came.
+    pub(crate) missed: u64,
+    pub(crate) recovered: u64,
     pub(crate) opened: u64,
     /// Opened, and not what anybody sent.
     pub(crate) strange: u64,
@@ -48,6 +51,8 @@ impl Counters {
         self.received_bytes += other.received_bytes;
         self.expected += other.expected;
         self.repaired += other.repaired;
+        self.missed += other.missed;
+        self.recovered += other.recovered;
         self.opened += other.opened;
         self.strange += other.strange;
         self.broken += other.broken;

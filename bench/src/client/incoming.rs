@@ -13,6 +13,20 @@ use crate::{media::Stamp, scenario::Kind};
 /// A stream nobody could open a picture of yet asks for a key frame, and again after so long.
 pub(crate) const IMPATIENCE: Duration = Duration::from_millis(500);
 
+/// Packets that one stream misses at once. More are not asked for: the picture is beyond repair.
+const MISSING_MAX: usize = 64;
+/// How often a packet is asked for.
+const TRIES: u8 = 3;
+/// How long a packet that comes out of order may take before it is asked for.
+pub(crate) const REORDERING: Duration = Duration::from_millis(10);
+
+/// A packet that did not come.
+#[derive(Clone, Copy, Debug)]
+struct Missing {
+    seq: u64,
+    tries: u8,
+}
+
 /// What a stream is, as far as it is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Gaze {
@@ -45,6 +59,7 @@ pub(crate) struct Incoming {
     pieces: u16,
     transit: Option<i64>,
     jitter: f64,
+    missing: Vec<Missing>,
     /// The last sender report's time, and when it came.
     pub(crate) sender_report: Option<(u32, Instant)>,
 }
@@ -64,6 +79,7 @@ impl Incoming {
             pieces: 0,
             transit: None,
             jitter: 0.0,
+            missing: Vec::new(),
             sender_report: None,
         }
     }
@@ -80,6 +96,13 @@ impl Incoming {
         };
         let seq = seq.extend(highest);
         let promised = seq.saturating_sub(highest);
+        if promised == 0 {
+            self.missing.retain(|missing| missing.seq != seq);
+        }
+        if (2..MISSING_MAX as u64).contains(&promised) {
+            let room = MISSING_MAX.saturating_sub(self.missing.len());
+            self.missing.extend((highest + 1..seq).map(|seq| Missing { seq, tries: 0 }).take(room));
+        }
         self.highest = Some(highest.max(seq));
         Step { promised }
     }
@@ -137,6 +160,25 @@ impl Incoming {
         self.transit = Some(transit);
     }
 
+    /// What is to be asked for again now; what was asked for too often is given up.
+    pub(crate) fn nack(&mut self) -> Vec<SeqNo> {
+        self.missing.retain(|missing| missing.tries < TRIES);
+        self.missing.iter_mut().for_each(|missing| missing.tries += 1);
+        let seqs = self.missing.iter().map(|missing| missing.seq & 0xffff);
+        seqs.filter_map(|seq| u16::try_from(seq).ok().map(SeqNo)).collect()
+    }
+
+    pub(crate) const fn is_whole(&self) -> bool {
+        self.missing.is_empty()
+    }
+
+    /// A retransmission came; tells whether it was missing here.
+    pub(crate) fn repair(&mut self, seq: SeqNo) -> bool {
+        let before = self.missing.len();
+        self.missing.retain(|missing| missing.seq & 0xffff != u64::from(seq.0));
+        self.missing.len() < before
+    }
+
     /// What a receiver report says of it.
     pub(crate) fn block(&mut self, ssrc: Ssrc, now: Instant) -> ReportBlock {
         let highest = self.highest.unwrap_or(0);
@@ -176,6 +218,22 @@ mod tests {
 
         assert_eq!(steps, [1, 1, 3, 0]);
         assert_eq!(stream.block(Ssrc(1), Instant::now()).lost, 1, "one is missing");
+    }
+
+    #[test]
+    fn what_is_missing_is_asked_for_until_it_comes_or_is_given_up() {
+        let mut stream = Incoming::new(Instant::now());
+        for seq in [1, 4, 5] {
+            stream.step(SeqNo(seq));
+        }
+
+        assert_eq!(stream.nack(), [SeqNo(2), SeqNo(3)]);
+        stream.step(SeqNo(2));
+        assert!(stream.repair(SeqNo(3)));
+        assert!(stream.is_whole());
+
+        stream.step(SeqNo(7));
+        assert_eq!((0..5).filter(|_| !stream.nack().is_empty()).count(), 3);
     }
 
     #[test]

@@ -14,9 +14,9 @@ use sfu::{
     io::testing::{Datagram, Message, Port},
     params::SrtpProfile,
     rtp::{Header, transport_sequence},
-    srtp::Srtp,
+    srtp::{ReplayWindow, Srtp},
     transport::testing::Rng,
-    units::Ssrc,
+    units::{SeqNo, Ssrc},
 };
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -24,7 +24,7 @@ use super::{
     counters::Figures,
     feedback::Arrivals,
     ice::{Credentials, Ice, Outcome, Role},
-    incoming::{Gaze, Incoming},
+    incoming::{Gaze, Incoming, REORDERING},
     outgoing::{Outgoing, Place, Sending},
 };
 use crate::{media::Stamp, scenario::Kind, signal::numbers};
@@ -108,6 +108,8 @@ pub(super) struct Peer {
     pub(super) srtp: Option<Srtp>,
     pub(super) outgoing: Vec<Outgoing>,
     pub(super) streams: FxHashMap<Ssrc, Incoming>,
+    /// Retransmissions of any of them.
+    repairs: FxHashMap<Ssrc, ReplayWindow>,
     pub(super) arrivals: Arrivals,
     awaited: Vec<Awaited>,
     transport_seq: u16,
@@ -130,6 +132,7 @@ impl Peer {
             srtp: None,
             outgoing: Vec::new(),
             streams: FxHashMap::default(),
+            repairs: FxHashMap::default(),
             arrivals: Arrivals::default(),
             awaited: Vec::new(),
             transport_seq: 0,
@@ -324,10 +327,13 @@ impl Peer {
         }
         if numbers::is_retransmission(header.payload_type) {
             counters.repaired += 1;
-            return;
+            return self.repair(datagram.bytes, &header, cx);
         }
         let stream = self.streams.entry(header.ssrc).or_insert_with(|| Incoming::new(now));
         counters.expected += stream.step(header.seq).promised;
+        if !stream.is_whole() {
+            self.next_feedback = self.next_feedback.min(now + REORDERING);
+        }
         let looks = stream.looks(cx.sample);
         let awaited = || self.awaited.iter().position(|awaited| Some(awaited.publisher) == stream.publisher);
         let awaited = if self.awaited.is_empty() { None } else { awaited() };
@@ -357,6 +363,21 @@ impl Peer {
         if whole {
             self.see(kind, now);
         }
+    }
+
+    /// RFC 4588 §4: the number of what is sent again stands first; a probe has nothing in it.
+    fn repair(&mut self, packet: &[u8], header: &Header<'_>, cx: &mut Context) {
+        if self.streams.values().all(Incoming::is_whole) {
+            return;
+        }
+        let Some(srtp) = &mut self.srtp else { return };
+        let window = self.repairs.entry(header.ssrc).or_default();
+        let Ok(opened) = srtp.inbound.open_rtp(window, header, packet, &mut cx.plain) else { return };
+        let payload = cx.plain.get(..opened.payload_len).unwrap_or_default();
+        let Some([high, low]) = header.unpadded(payload).ok().and_then(<[u8]>::first_chunk) else { return };
+        let seq = SeqNo(u16::from_be_bytes([*high, *low]));
+        let repaired = self.streams.values_mut().any(|stream| stream.repair(seq));
+        cx.figures.counters.recovered += u64::from(repaired);
     }
 
     /// A packet of a publisher whose other layer is awaited.

@@ -9,7 +9,7 @@ use sfu::{
 
 use super::{
     feedback::{OWN, receiver_reports},
-    incoming::{Gaze, IMPATIENCE},
+    incoming::{Gaze, IMPATIENCE, Incoming},
     peer::{Context, Peer, REPORTS, since_epoch},
 };
 use crate::scenario::Kind;
@@ -25,6 +25,7 @@ impl Peer {
             self.report(cx, now);
         }
         self.ask(cx, now);
+        self.ask_again(cx);
         let media = self.streams.keys().next().copied().unwrap_or(OWN);
         while !self.arrivals.is_empty() {
             let mut out = [0; COMPOUND_MAX];
@@ -97,6 +98,24 @@ impl Peer {
             if writer.pli(OWN, ssrc).is_ok() {
                 let len = writer.len();
                 cx.figures.counters.keyframes_wanted += 1;
+                self.seal(out.get(..len).unwrap_or_default(), cx);
+            }
+        }
+    }
+
+    /// Packets that did not come are asked for (RFC 4585 §6.2.1).
+    fn ask_again(&mut self, cx: &mut Context) {
+        let missing = |(ssrc, stream): (&Ssrc, &mut Incoming)| {
+            let seqs = if stream.is_whole() { Vec::new() } else { stream.nack() };
+            (!seqs.is_empty()).then_some((*ssrc, seqs))
+        };
+        let missing: Vec<_> = self.streams.iter_mut().filter_map(missing).collect();
+        for (ssrc, seqs) in missing {
+            let mut out = [0; COMPOUND_MAX];
+            let mut writer = CompoundWriter::new(&mut out);
+            cx.figures.counters.missed += seqs.len() as u64;
+            if writer.nack(OWN, ssrc, seqs).is_ok() {
+                let len = writer.len();
                 self.seal(out.get(..len).unwrap_or_default(), cx);
             }
         }

@@ -71,7 +71,10 @@ pub(crate) struct Media {
     pub(crate) packets_out_per_second: f64,
     pub(crate) mbit_out_per_second: f64,
     pub(crate) lost_percent: f64,
+    /// Retransmissions and probes, what clients asked for again, and what of that came.
     pub(crate) repaired: u64,
+    pub(crate) missed: u64,
+    pub(crate) recovered: u64,
     pub(crate) opened: u64,
     pub(crate) strange: u64,
     pub(crate) broken: u64,
@@ -92,7 +95,7 @@ pub(crate) struct Server {
     pub(crate) mib: f64,
     pub(crate) kib_per_participant: f64,
     pub(crate) switches_per_packet: Option<f64>,
-    /// Receive calls and send calls for each packet that went out, where the server counts them.
+    /// Calls to receive, send and wait for each packet that went out, where the server counts them.
     pub(crate) syscalls_per_packet: Option<f64>,
     pub(crate) packets_per_message: Option<f64>,
     pub(crate) join_us: f64,
@@ -151,7 +154,8 @@ impl Report {
 impl Media {
     fn new(window: &Window, seconds: f64) -> Self {
         let counters = &window.figures.counters;
-        let lost = counters.expected.saturating_sub(counters.received - counters.repaired);
+        let came = counters.received - counters.repaired + counters.recovered;
+        let lost = counters.expected.saturating_sub(came);
         Self {
             packets_in: counters.sent,
             packets_out: counters.received,
@@ -160,6 +164,8 @@ impl Media {
             mbit_out_per_second: float(counters.received_bytes) * 8.0 / 1e6 / seconds,
             lost_percent: float(lost) * 100.0 / float(counters.expected.max(1)),
             repaired: counters.repaired,
+            missed: counters.missed,
+            recovered: counters.recovered,
             opened: counters.opened,
             strange: counters.strange,
             broken: counters.broken,
@@ -189,8 +195,7 @@ impl Server {
         let counted = |name: &str| after.metrics.since(&before.metrics, name);
         let out = counted("sabha_worker_datagrams_out_total").filter(|out| *out > 0.0);
         let messages = counted("sabha_worker_send_messages_total").filter(|messages| *messages > 0.0);
-        let calls = counted("sabha_worker_send_calls_total")
-            .and_then(|send| Some(send + counted("sabha_worker_receive_calls_total")?));
+        let calls = counted("sabha_worker_socket_calls_total");
         Self {
             cpu_percent: cpu * 100.0 / span,
             system_share: system / (user + system).max(1e-9),

@@ -60,7 +60,9 @@ fn media(lines: &mut Lines, of: &Media) {
     lines.add("packets to the server", format!("{:.0} /s", of.packets_in_per_second));
     let out = format!("{:.0} /s, {:.1} Mbit/s", of.packets_out_per_second, of.mbit_out_per_second);
     lines.add("packets from the server", out);
-    lines.add("lost", format!("{:.3} %, {} repaired or probes", of.lost_percent, of.repaired));
+    let (again, back) = (of.missed, of.recovered);
+    let lost = format!("{:.3} % after {again} were asked for again and {back} came", of.lost_percent);
+    lines.add("lost", lost);
     lines.add("opened", format!("{} ({} strange, {} broken)", of.opened, of.strange, of.broken));
     let (server, clients) = (of.keyframes_asked, of.keyframes_wanted);
     lines.add("key frames", format!("{server} asked by the server, {clients} by clients"));
