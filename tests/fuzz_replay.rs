@@ -45,9 +45,11 @@ replay! {
     codec: MUTATIONS,
     dcep: MUTATIONS,
     dependency: MUTATIONS,
+    frame: MUTATIONS,
     hello: MUTATIONS,
     negotiate: MUTATIONS_SLOW,
     layered: MUTATIONS_SLOW,
+    relay: MUTATIONS_SLOW,
     room: MUTATIONS_SLOW,
     rtcp: MUTATIONS,
     rtp: MUTATIONS,
@@ -99,6 +101,11 @@ fn a_planted_extension_is_found() {
 #[test]
 fn a_planted_template_is_found() {
     canary("dependency", targets::canary::template);
+}
+
+#[test]
+fn a_planted_channel_is_found() {
+    canary("frame", targets::canary::channel);
 }
 
 fn replay(name: &str, mutations: u64, run: fn(&[u8])) {

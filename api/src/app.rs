@@ -15,18 +15,23 @@ use sfu::{
     io::{Sfu, StartError},
     params::Protocol,
 };
-use signaling::{Signaling, wire::proto};
+use signaling::Signaling;
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
     sync::{mpsc, watch},
-    task::JoinSet,
+    task::{JoinSet, spawn_blocking},
     time::timeout,
+};
+use turn::{
+    io::{Addresses, Relay},
+    server::Alternate,
 };
 
 use crate::{
     config::{Config, DEV_KEY, Mode, SECRET_LEN_MIN},
     http::{self, State, web},
+    turn::{Turn, TurnError},
 };
 
 /// Why the server does not start or does not go on.
@@ -35,6 +40,9 @@ pub enum AppError {
     /// The media plane does not start.
     #[error("the media plane does not start (`sabha doctor` says more)")]
     Sfu(#[from] StartError),
+    /// The relay does not start.
+    #[error(transparent)]
+    Turn(#[from] TurnError),
     /// An HTTP port cannot be had.
     #[error("TCP {addr} cannot be bound (`sabha doctor` says more)")]
     Http {
@@ -66,8 +74,9 @@ impl App {
             config.node_id = format!("ND_{:012x}", random() >> 16);
         }
         let sfu = Sfu::start(config.sfu.clone())?;
-        let signaling = Signaling::new(conversations(&config), sfu.clone());
-        let state = Arc::new(State::new(&config, signaling, sfu.clone()));
+        let turn = Arc::new(Turn::start(&config, &sfu)?);
+        let signaling = Signaling::new(conversations(&config, &turn), sfu.clone());
+        let state = Arc::new(State::new(&config, signaling, sfu.clone(), turn));
         for (key, secret) in &config.keys {
             if config.mode == Mode::Production && secret.0.len() < SECRET_LEN_MIN {
                 tracing::error!(
@@ -108,11 +117,16 @@ impl App {
         stop.recv().await;
         tracing::info!("stopping");
         self.state.drain();
+        if let Some(relay) = &self.state.turn.relay {
+            relay.drain(Alternate::default());
+        }
         let orderly = async {
             self.state.signaling.shutdown().await;
             quit.send_replace(());
             while servers.join_next().await.is_some() {}
             self.sfu.stop().await;
+            let state = Arc::clone(&self.state);
+            let _ = spawn_blocking(move || state.turn.relay.as_ref().map(Relay::stop)).await;
         };
         tokio::select! {
             ended = timeout(self.config.stop_timeout, orderly) => {
@@ -141,6 +155,7 @@ impl App {
             Mode::Production => line("API", format!("ws://{host}:{port}   {} key(s)", config.keys.len())),
         }
         line("Media", self.media());
+        line("Relay", self.relay());
         line(
             "Metrics",
             match config.metrics {
@@ -176,6 +191,12 @@ impl App {
         }
     }
 
+    fn relay(&self) -> String {
+        let Some(relay) = &self.state.turn.relay else { return "off".into() };
+        let Addresses { udp, tcp, tls } = relay.addresses();
+        format!("TURN on UDP {}, TCP {}, TLS {}", ports(udp), ports(tcp), ports(tls))
+    }
+
     fn media(&self) -> String {
         let candidates: Vec<_> = self.sfu.endpoints().flat_map(|endpoint| &endpoint.candidates).collect();
         let ports = |protocol| {
@@ -201,6 +222,11 @@ impl App {
     }
 }
 
+/// Where the relay is.
+fn ports(addrs: &[SocketAddr]) -> String {
+    addrs.first().map_or("off".into(), |addr| addr.port().to_string())
+}
+
 const DEVELOPMENT: &str = "Development mode: everybody knows this key, and the page lets anybody in. For others, give your own --keys.";
 const EXPOSED: &str = "It can be reached from other machines: do not leave it like this on the Internet.";
 
@@ -222,8 +248,8 @@ pub fn stop_signals() -> mpsc::Receiver<()> {
     stopped
 }
 
-fn conversations(config: &Config) -> signaling::Config {
-    let stun = config.stun_servers.clone();
+fn conversations(config: &Config, turn: &Turn) -> signaling::Config {
+    let servers = turn.servers.clone();
     let default = signaling::Config::default();
     signaling::Config {
         keys: config.keys.clone(),
@@ -235,11 +261,7 @@ fn conversations(config: &Config) -> signaling::Config {
             [] => default.enabled_codecs,
             codecs => codecs.to_vec(),
         },
-        ice_servers: Arc::new(move |_, _| {
-            let told =
-                (!stun.is_empty()).then(|| proto::IceServer { urls: stun.clone(), ..Default::default() });
-            told.into_iter().collect()
-        }),
+        ice_servers: Arc::new(move |identity, now| servers.mint(identity, now)),
         remote_unmute: config.rooms.remote_unmute,
         node_id: config.node_id.clone(),
         region: config.region.clone(),

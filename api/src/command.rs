@@ -8,6 +8,7 @@ use std::{
     time::SystemTime,
 };
 
+use ::turn::io::{Addresses, Relay};
 use clap::{Args, Parser, Subcommand};
 
 use crate::{
@@ -15,6 +16,7 @@ use crate::{
     config::{self, Config, ConfigError, KeyPairs, Settings},
     doctor, telemetry,
     token::TokenArguments,
+    turn,
 };
 
 /// Video calls on a machine of your own: media server, LiveKit-compatible signalling and web client in one.
@@ -33,6 +35,9 @@ pub struct Sabha {
 enum Task {
     /// Runs the server.
     Serve(Serve),
+    /// Runs the TURN relay alone, for media servers elsewhere: near users whose network blocks UDP. Of the settings those
+    /// that begin with turn count, --node-ip, --stop-timeout and the log's.
+    Turn(Serve),
     /// Access tokens.
     #[command(subcommand)]
     Token(Token),
@@ -91,6 +96,7 @@ impl Sabha {
         match self.task {
             None => serve(self.serve),
             Some(Task::Serve(serving)) => serve(serving),
+            Some(Task::Turn(serving)) => relay(serving),
             Some(Task::Token(Token::Create(create))) => create_token(*create),
             Some(Task::Doctor(serving)) => examine(serving),
         }
@@ -114,6 +120,29 @@ fn serve(serving: Serve) -> ExitCode {
         print(&app.first_screen());
         app.run(app::stop_signals()).await
     });
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error),
+    }
+}
+
+fn relay(serving: Serve) -> ExitCode {
+    let config = match serving.load() {
+        Ok(config) => config,
+        Err(error) => return fail(&error),
+    };
+    if let Err(error) = telemetry::start(&config.log, config.log_format) {
+        return fail(&error);
+    }
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&error),
+    };
+    let ready = |relay: &Relay| {
+        let Addresses { udp, tcp, tls } = relay.addresses();
+        print(&format!("\n  Sabha TURN relay: UDP {udp:?}, TCP {tcp:?}, TLS {tls:?}\n\n"));
+    };
+    let outcome = runtime.block_on(async { turn::run_alone(&config, app::stop_signals(), ready).await });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error),

@@ -15,3 +15,4 @@ pub mod http;
 pub mod livekit;
 pub mod telemetry;
 pub mod token;
+pub mod turn;

@@ -124,6 +124,42 @@ fn the_first_screen_says_where_to_click_and_a_signal_ends_the_server_in_order() 
     assert!(server.wait().unwrap().success());
 }
 
+#[test]
+fn a_relay_alone_needs_somebody_and_something_to_reach_and_then_runs() {
+    let ports = ["--turn-udp-port", "0", "--turn-tcp-port", "0"];
+    let alone = |more: &[&str]| [&["turn", "--node-ip", "127.0.0.1"], &ports[..], more].concat();
+    let secret = ["--turn-secret", "0123456789abcdef0123456789abcdef"];
+    for (more, wanted) in [(&[][..], "turn.secret"), (&secret, "turn.allow_peers")] {
+        let output = sabha(&alone(more), &[]);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        assert!(said.contains(wanted), "{said}");
+    }
+    let reach = [&secret[..], &["--turn-allow-peers", "192.0.2.0/24"]].concat();
+    let mut relay = command(&alone(&reach), &[]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(relay.stdout.take().unwrap()).lines().map(Result::unwrap);
+    assert!(lines.any(|line| line.contains("Sabha TURN relay: UDP [")));
+
+    let killed = Command::new("kill").args(["-TERM", &relay.id().to_string()]).status().unwrap();
+
+    assert!(killed.success());
+    assert!(relay.wait().unwrap().success());
+}
+
+#[test]
+fn doctor_relays_there_and_back() {
+    let ports = ["--turn-udp-port", "0", "--turn-tcp-port", "0", "--turn-tls-port", "0"];
+    let tls = ["--turn-tls-self-signed", "true", "--advertise-loopback"];
+
+    let output = sabha(&[&["doctor"], &LOCAL[..], &ports, &tls].concat(), &[]);
+
+    let said = String::from_utf8(output.stdout).unwrap();
+    for transport in ["UDP", "TCP", "TLS"] {
+        let line = format!("fine    TURN over {transport} at 127.0.0.1:");
+        assert!(said.lines().any(|said| said.contains(&line) && said.contains("there and back")), "{said}");
+    }
+}
+
 /// Away from everybody else's ports.
 const LOCAL: [&str; 12] = [
     "--bind",

@@ -6,6 +6,7 @@
 //! Invariant: a setting that exists nowhere is refused, never ignored.
 
 mod settings;
+mod turn;
 mod values;
 
 use std::{
@@ -27,6 +28,7 @@ use signaling::{
 
 pub use self::{
     settings::Settings,
+    turn::{Peers, PortRange, Turn, TurnSettings},
     values::{KeyPair, KeyPairs, LogFormat, Port, Span, ValueError},
 };
 
@@ -56,6 +58,9 @@ pub enum ConfigError {
     /// `LIVEKIT_KEYS` or `SABHA_KEYS` has another form.
     #[error("LIVEKIT_KEYS: {0}")]
     Keys(#[from] ValueError),
+    /// An address range of the relay.
+    #[error("turn: {0}")]
+    Prefix(#[source] ::turn::policy::PrefixError),
     /// Settings that contradict each other, or a number out of range.
     #[error("{0}")]
     Contradiction(&'static str),
@@ -85,6 +90,8 @@ pub struct Config {
     pub sfu: SfuConfig,
     /// Rooms.
     pub rooms: Rooms,
+    /// The TURN relay.
+    pub turn: Turn,
     /// STUN servers that clients are told of.
     pub stun_servers: Vec<String>,
     /// Which node this is; empty: one is made up.
@@ -170,6 +177,7 @@ fn complete(settings: Settings) -> Result<Config, ConfigError> {
         http: bind.into_iter().map(|ip| SocketAddr::new(ip, port)).collect(),
         metrics: settings.metrics_bind,
         keys,
+        turn: turn::complete(&settings.turn, cores().min(WORKERS_DEFAULT_MAX))?,
         sfu: media(&settings)?,
         rooms: rooms(&settings),
         stun_servers: settings.stun_servers.unwrap_or_default(),
@@ -182,8 +190,7 @@ fn complete(settings: Settings) -> Result<Config, ConfigError> {
 }
 
 fn media(settings: &Settings) -> Result<SfuConfig, ConfigError> {
-    let cores = available_parallelism().map_or(1, |cores| u16::try_from(cores.get()).unwrap_or(u16::MAX));
-    let workers = settings.workers.unwrap_or(cores.min(WORKERS_DEFAULT_MAX));
+    let workers = settings.workers.unwrap_or(cores().min(WORKERS_DEFAULT_MAX));
     if workers == 0 || workers > WORKERS_MAX {
         return Err(ConfigError::Contradiction("workers has to be between 1 and 1296"));
     }
@@ -205,6 +212,10 @@ fn media(settings: &Settings) -> Result<SfuConfig, ConfigError> {
         socket_buffer: settings.udp_buffer.unwrap_or(default.socket_buffer),
         padding_max: default.padding_max,
     })
+}
+
+fn cores() -> u16 {
+    available_parallelism().map_or(1, |cores| u16::try_from(cores.get()).unwrap_or(u16::MAX))
 }
 
 fn rooms(settings: &Settings) -> Rooms {
@@ -322,9 +333,15 @@ mod tests {
         let text = include_str!("example.toml");
         let flags = <Line as clap::CommandFactory>::command();
         for argument in flags.get_arguments().filter(|argument| argument.get_id() != "help") {
-            let key = argument.get_id().as_str();
+            let id = argument.get_id().as_str();
+            let (text, key) = match id.strip_prefix("turn_") {
+                Some(key) => (text.split("[turn]").nth(1).unwrap(), key),
+                None => (text, id),
+            };
             let said = text.lines().any(|line| line.trim_start_matches(['#', ' ']).starts_with(key));
-            assert!(said || text.contains(&format!("[{key}]")), "{key} is not in example.toml");
+            let table =
+                [format!("[{key}]"), format!("[turn.{key}]")].iter().any(|table| text.contains(table));
+            assert!(said || table, "{id} is not in example.toml");
             assert!(argument.get_long_help().or(argument.get_help()).is_some(), "{key} is not documented");
         }
     }

@@ -5,7 +5,10 @@ use std::net::{IpAddr, SocketAddr};
 use clap::{ArgAction, Args};
 use serde::Deserialize;
 
-use super::values::{self, KeyPairs, LogFormat, Port, Span};
+use super::{
+    turn::TurnSettings,
+    values::{self, KeyPairs, LogFormat, Port, Span},
+};
 
 /// What was said about each setting; `None` is nothing.
 #[derive(Args, Clone, Debug, Default, Deserialize)]
@@ -122,6 +125,11 @@ pub struct Settings {
     /// How long a stop may take before connections are cut. Default: 10s.
     #[arg(long, env = "SABHA_STOP_TIMEOUT", value_name = "TIME")]
     pub stop_timeout: Option<Span>,
+
+    /// The TURN relay.
+    #[command(flatten)]
+    #[serde(default)]
+    pub turn: TurnSettings,
 }
 
 impl Settings {
@@ -153,6 +161,7 @@ impl Settings {
             log: self.log.or(other.log),
             log_format: self.log_format.or(other.log_format),
             stop_timeout: self.stop_timeout.or(other.stop_timeout),
+            turn: self.turn.or(other.turn),
         }
     }
 }

@@ -5,6 +5,7 @@
 mod host;
 mod ports;
 mod reach;
+mod relay;
 
 use std::{fmt, time::SystemTime};
 
@@ -86,6 +87,7 @@ impl fmt::Display for Report {
 pub fn examine(config: &Config, now: SystemTime) -> Report {
     let mut findings = ports::examine(config);
     findings.extend(reach::examine(&config.sfu));
+    findings.extend(relay::examine(config, now));
     findings.extend(host::examine(config, now));
     Report(findings)
 }

@@ -5,6 +5,7 @@
 //! | `/`, `/r/…`, files | [`web`]: the web client; `/` says `OK` to whoever does not ask for HTML |
 //! | `/rtc`, `/rtc/v1`, `…/validate` | signaling |
 //! | `/twirp/livekit.<Service>/<Method>` | [`crate::livekit`] |
+//! | `/api/turn/credentials` | [`turn`]: STUN and TURN servers for who has an access token |
 //! | `/api/token` | [`dev`]: tokens for whoever asks, in development mode only |
 //! | `/healthz`, `/readyz` | [`health`] |
 //! | `/metrics` | [`metrics`] |
@@ -14,6 +15,7 @@ pub mod dev;
 pub mod health;
 pub mod metrics;
 mod serve;
+mod turn;
 pub mod web;
 
 use std::{
@@ -39,6 +41,7 @@ pub(crate) use self::serve::serve;
 use crate::{
     config::{Config, Mode},
     livekit,
+    turn::Turn,
 };
 
 /// The largest body the server API reads: what LiveKit allows.
@@ -50,6 +53,8 @@ pub struct State {
     pub signaling: Signaling,
     /// The media plane.
     pub sfu: Sfu,
+    /// The relay, and what clients are told of it.
+    pub turn: Arc<Turn>,
     pub(crate) mode: Mode,
     pub(crate) metrics_elsewhere: bool,
     pub(crate) signing_key: Option<(String, Secret<String>)>,
@@ -62,11 +67,12 @@ pub struct State {
 impl State {
     /// Ready to serve.
     #[must_use]
-    pub fn new(config: &Config, signaling: Signaling, sfu: Sfu) -> Self {
+    pub fn new(config: &Config, signaling: Signaling, sfu: Sfu, turn: Arc<Turn>) -> Self {
         let key = config.keys.first_key_value().map(|(key, secret)| (key.clone(), secret.clone()));
         Self {
             signaling,
             sfu,
+            turn,
             mode: config.mode,
             metrics_elsewhere: config.metrics.is_some(),
             signing_key: key,
@@ -100,6 +106,7 @@ pub fn router(state: &Arc<State>) -> Router {
     let mut routes = Router::new()
         .route("/healthz", get(health::live))
         .route("/readyz", get(health::ready))
+        .route("/api/turn/credentials", get(turn::credentials))
         .route("/twirp/{service}/{method}", any(livekit::serve))
         .route("/", get(web::root))
         .fallback(web::file);

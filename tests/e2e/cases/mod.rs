@@ -12,6 +12,7 @@ mod roaming;
 mod sdks;
 mod service;
 mod strangers;
+mod turn;
 
 use crate::Journey;
 
@@ -26,6 +27,7 @@ pub(crate) fn all() -> impl Iterator<Item = Journey> {
         permissions::ALL,
         resume::ALL,
         roaming::ALL,
+        turn::ALL,
         page::ALL,
         strangers::ALL,
         endings::ALL,

@@ -306,7 +306,7 @@ const verbs = {
         found.push({
           srtp: stat.srtpCipher ?? "", tls: stat.tlsVersion ?? "", dtls: stat.dtlsState, ice: stat.iceState,
           ufrag: stat.iceLocalUsernameFragment ?? "", protocol: local?.protocol ?? "", tcp: local?.tcpType ?? "",
-          local: local?.address ?? "", localPort: local?.port ?? 0, localType: local?.candidateType ?? "", remote: remote?.address ?? "", port: remote?.port ?? 0,
+          local: local?.address ?? "", localPort: local?.port ?? 0, localType: local?.candidateType ?? "", relay: local?.relayProtocol ?? "", remote: remote?.address ?? "", port: remote?.port ?? 0,
         });
       }
     }

@@ -115,7 +115,8 @@ impl Running {
     fn start(address: SocketAddr, out: &Path) -> Step<Self> {
         let binary = binary()?;
         let ip = address.ip();
-        let words = env::var("SABHA_ARGS").unwrap_or_else(|_| format!("--bind 0.0.0.0 --node-ip {ip}"));
+        let words = env::var("SABHA_ARGS")
+            .unwrap_or_else(|_| format!("--bind 0.0.0.0 --node-ip {ip} --turn-tls-self-signed true"));
         let words: Vec<_> = words.split_whitespace().map(str::to_owned).collect();
         let log = out.join("server.log");
         File::create(&log).map_err(Failure::io("creating the server's log"))?;

@@ -41,3 +41,11 @@ pub fn template(data: &[u8]) {
         let _ = templates[usize::from((id & 0x3f).wrapping_sub(offset >> 5) & 0x3f)];
     }
 }
+
+/// A length that is believed, as in ChannelData behind a whole STUN message.
+pub fn channel(data: &[u8]) {
+    let [_, _, _, l0, l1, 0x21, 0x12, 0xa4, 0x42, rest @ ..] = data else { return };
+    let skip = 12 + usize::from(u16::from_be_bytes([*l0, *l1]));
+    let Some([0x40..=0x4f, _, l0, l1, payload @ ..]) = rest.get(skip..) else { return };
+    let _ = &payload[..usize::from(u16::from_be_bytes([*l0, *l1]))];
+}

@@ -14,6 +14,7 @@
 
 mod hands;
 mod outbox;
+mod probe;
 mod streams;
 mod tls;
 mod udp;
@@ -42,6 +43,7 @@ use self::{
 };
 pub use self::{
     outbox::SendCounters,
+    probe::{ProbeError, Probed, probe},
     streams::StreamCounters,
     tls::{Certificate, TlsError},
     worker::WorkerStats,
@@ -120,6 +122,11 @@ pub struct Relay {
     workers: Vec<Handle>,
     shared: Arc<Mutex<Registry>>,
     addresses: Addresses,
+}
+
+/// A secret for as long as this process lives.
+pub fn make_secret() -> Result<Secret, StartError> {
+    tls::random::<32>().map(Secret::new).map_err(|_| StartError::Random)
 }
 
 /// Where clients come in.
@@ -254,7 +261,14 @@ fn bind(config: &RelayConfig, known: &mut Vec<SocketAddr>, poll: &Poll) -> Resul
     for (index, wished) in config.udp.iter().enumerate() {
         let wished = known.get(index).copied().unwrap_or(*wished);
         let failed = |source| StartError::Bind { protocol: "UDP", addr: wished, source };
-        let open = |addr| Socket::bind(addr, Purpose::Listener, Some(config.socket_buffer));
+        let first = known.get(index).is_none();
+        let open = |addr: SocketAddr| {
+            // Whoever shares a port shares its datagrams too: another program, or another of us, must not be there.
+            if first && addr.port() != 0 {
+                drop(std::net::UdpSocket::bind(addr)?);
+            }
+            Socket::bind(addr, Purpose::Listener, Some(config.socket_buffer))
+        };
         let socket = open(wished).or_else(|error| match without_v6(wished, &error) {
             Some(addr) => open(addr),
             None => Err(error),
@@ -264,7 +278,7 @@ fn bind(config: &RelayConfig, known: &mut Vec<SocketAddr>, poll: &Poll) -> Resul
         let fd = socket.as_raw_fd();
         let token = Place::Listener(listeners.len()).token();
         poll.registry().register(&mut SourceFd(&fd), token, Interest::READABLE).map_err(failed)?;
-        if known.get(index).is_none() {
+        if first {
             known.push(addr);
         }
         listeners.push(Listener { socket, addr });

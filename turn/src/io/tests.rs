@@ -19,7 +19,7 @@ use crate::{
     frame::Frame,
     policy::Prefix,
     registry::{Equal, Limits},
-    tuple::Family,
+    tuple::{Family, Transport},
 };
 
 const SECRET: &str = "a secret of at least thirty-two bytes";
@@ -134,6 +134,34 @@ fn a_revoked_user_is_gone_and_a_draining_relay_takes_nobody() {
             other => assert!(Instant::now() < deadline, "{other:?}"),
         }
     }
+}
+
+#[test]
+fn a_probe_goes_through_and_back() {
+    let relay = Relay::start(config(2), everybody()).unwrap();
+    let minted = mint(&Secret::new(SECRET), "ann", Duration::from_secs(60), SystemTime::now());
+    let Addresses { udp, tcp, tls } = relay.addresses();
+    for (transport, addr) in [(Transport::Udp, udp[0]), (Transport::Tcp, tcp[0]), (Transport::Tls, tls[0])] {
+        for (ip, family) in [("127.0.0.1", Family::V4), ("::1", Family::V6)] {
+            let server = SocketAddr::new(ip.parse().unwrap(), addr.port());
+            let probed = probe(server, transport, family, &minted).unwrap();
+            assert_eq!((probed.mapped.ip(), probed.relayed.ip()), (server.ip(), server.ip()));
+        }
+    }
+    let wrong = mint(&Secret::new("another"), "ann", Duration::from_secs(60), SystemTime::now());
+    let server = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), udp[0].port());
+    let refused = probe(server, Transport::Udp, Family::V4, &wrong);
+    assert!(matches!(refused, Err(ProbeError::Client(ClientError::Refused(401)))), "{refused:?}");
+}
+
+#[test]
+fn a_port_is_not_shared_with_another_server() {
+    let relay = Relay::start(config(2), everybody()).unwrap();
+    let second = RelayConfig { udp: vec![relay.addresses().udp[0]], ..config(1) };
+
+    let refused = Relay::start(second, everybody());
+
+    assert!(matches!(refused, Err(StartError::Bind { protocol: "UDP", .. })));
 }
 
 #[test]

@@ -2,6 +2,8 @@
 //!
 //! Invariant: counters only grow while the process lives; what can fall is a gauge.
 
+mod turn;
+
 use std::{fmt::Write, sync::Arc};
 
 use axum::{
@@ -77,6 +79,9 @@ fn text(state: &State) -> String {
     repair(&mut page, &workers);
     drops(&mut page, &workers);
     per_worker(&mut page, &workers);
+    if let Some(relay) = &state.turn.relay {
+        turn::relay(&mut page, relay);
+    }
     page.family("livekit_node_twirp_request_status", Kind::Counter, "Server API calls by outcome.");
     for (CallKey { service, method, code }, count) in state.calls() {
         let labels = [("service", service), ("method", method), ("code", code)];
