@@ -127,16 +127,18 @@ fn the_first_screen_says_where_to_click_and_a_signal_ends_the_server_in_order() 
 #[test]
 fn a_relay_alone_needs_somebody_and_something_to_reach_and_then_runs() {
     let ports = ["--turn-udp-port", "0", "--turn-tcp-port", "0"];
-    let alone = |more: &[&str]| [&["turn", "--node-ip", "127.0.0.1"], &ports[..], more].concat();
+    fn alone<'a>(ports: &[&'a str], more: &[&'a str]) -> Vec<&'a str> {
+        [&["turn", "--node-ip", "127.0.0.1"], ports, more].concat()
+    }
     let secret = ["--turn-secret", "0123456789abcdef0123456789abcdef"];
     for (more, wanted) in [(&[][..], "turn.secret"), (&secret, "turn.allow_peers")] {
-        let output = sabha(&alone(more), &[]);
+        let output = sabha(&alone(&ports, more), &[]);
         let said = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(1));
         assert!(said.contains(wanted), "{said}");
     }
     let reach = [&secret[..], &["--turn-allow-peers", "192.0.2.0/24"]].concat();
-    let mut relay = command(&alone(&reach), &[]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut relay = command(&alone(&ports, &reach), &[]).stdout(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(relay.stdout.take().unwrap()).lines().map(Result::unwrap);
     assert!(lines.any(|line| line.contains("Sabha TURN relay: UDP [")));
 

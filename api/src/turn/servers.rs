@@ -22,12 +22,16 @@ pub struct Told {
 
 impl Told {
     /// Our own relay, at the ports it is bound to: UDP first, TCP for networks that block it, TLS for those that let only
-    /// the web through.
+    /// the web through. Of several addresses one of each version of IP is told: a client allocates at every one.
     #[must_use]
     pub fn new(config: &Config, relay: &RelayConfig, bound: &Addresses, secret: Secret) -> Self {
         let hosts: Vec<String> = match &config.turn.domain {
             Some(domain) => vec![domain.clone()],
-            None => relay.relays.iter().map(|relay| host(relay.told)).collect(),
+            None => {
+                let told = || relay.relays.iter().map(|relay| relay.told);
+                let first = [told().find(IpAddr::is_ipv4), told().find(IpAddr::is_ipv6)];
+                first.into_iter().flatten().map(host).collect()
+            }
         };
         let mut urls = Vec::new();
         for (scheme, bound, transport) in

@@ -106,6 +106,86 @@ fn a_relay_to_itself_is_one_hop_and_no_loop() {
 }
 
 #[test]
+fn a_relayed_packet_allocates_nothing() {
+    let mut world = World::with(
+        ServerConfig { unauthenticated: None, bytes: None, packets: None, ..ServerConfig::default() },
+        12,
+    );
+    let (ann, at_ann) = world.allocated(5_000, "ann");
+    let (bob, at_bob) = world.allocated(5_001, "bob");
+    for (client, other) in [(&ann, at_bob), (&bob, at_ann)] {
+        world.bind(client, 0x4000, other);
+        world.bind(client, 0x4001, peer(1));
+        world.permit(client, &[peer(2)]);
+    }
+    let payload = [7; 1_000];
+    let on = |number: u16| [&number.to_be_bytes()[..], &1_000_u16.to_be_bytes(), &payload].concat();
+    let (across, outside) = (on(0x4000), on(0x4001));
+    let mut send = write_with(Method::SEND, TransactionId([1; 12]), None, |builder| {
+        builder.xor_address(A::XOR_PEER_ADDRESS, peer(2)).attribute(A::DATA, &payload)
+    });
+    send[1] = 0x16;
+    let relay = world.server.relay_at(at_ann).unwrap();
+    let (mut void, now) = (Void::default(), world.now);
+
+    let info = allocation_counter::measure(|| {
+        for _ in 0..100 {
+            for message in [&across, &outside, &send] {
+                world.server.receive(&ann.tuple, message, &mut void, now);
+            }
+            for from in [peer(1), peer(2)] {
+                world.server.receive_from_peer(relay, from, &payload, &mut void, now);
+            }
+        }
+    });
+
+    assert_eq!((void.to_clients, void.to_peers), (300, 200));
+    assert_eq!(info.count_total, 0);
+}
+
+/// Counts, and does nothing else.
+#[derive(Default)]
+struct Void {
+    to_clients: u32,
+    to_peers: u32,
+}
+
+impl Host for Void {
+    fn to_client(&mut self, _: &FiveTuple, _: [&[u8]; 3]) {
+        self.to_clients += 1;
+    }
+
+    fn to_peer(&mut self, _: RelayId, _: SocketAddr, _: &[u8], _: Fragmentation) {
+        self.to_peers += 1;
+    }
+
+    fn open_relay(
+        &mut self,
+        _: RelayId,
+        _: Family,
+        _: RelayPort,
+        _: &[u8],
+        _: Instant,
+    ) -> Result<Opened, NoPort> {
+        Err(NoPort::Taken)
+    }
+
+    fn close_relay(&mut self, _: RelayId, _: SocketAddr) {}
+
+    fn admit(&mut self, _: &[u8], _: Instant) -> Result<Grant, Denied> {
+        Err(Denied::Total)
+    }
+
+    fn release(&mut self, _: &[u8]) {}
+
+    fn spend(&mut self, _: &[u8], _: u64) -> Standing {
+        Standing::Good
+    }
+
+    fn ended(&mut self, _: &[u8], _: &Usage) {}
+}
+
+#[test]
 fn an_allocation_is_held_to_its_rates() {
     let rates = ServerConfig {
         bytes: Rate::new(125_000, SECOND),
