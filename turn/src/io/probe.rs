@@ -11,10 +11,11 @@ use std::{
 use rustls::{
     ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme, StreamOwned,
     client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-    crypto::{CryptoProvider, aws_lc_rs::default_provider, verify_tls12_signature, verify_tls13_signature},
+    crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature},
     pki_types::{CertificateDer, ServerName, UnixTime},
 };
 
+use super::tls;
 use crate::{
     channel::{ChannelData, ChannelNumber, ChannelRange},
     client::{Client, ClientError},
@@ -108,7 +109,7 @@ fn connect(server: SocketAddr, transport: Transport) -> Result<Line, ProbeError>
     if transport == Transport::Tcp {
         return Ok(Line::Stream(Box::new(stream), Vec::new()));
     }
-    let provider = Arc::new(default_provider());
+    let provider = tls::provider();
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider));
     let config = builder
         .with_safe_default_protocol_versions()?

@@ -8,7 +8,7 @@ use std::{
 
 use rustls::{
     ServerConfig,
-    crypto::aws_lc_rs::default_provider,
+    crypto::{self, CryptoProvider},
     pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, pem::PemObject},
 };
 
@@ -67,7 +67,7 @@ impl Certificate {
                 (vec![made.cert.der().clone()], PrivateKeyDer::Pkcs8(key))
             }
         };
-        let builder = ServerConfig::builder_with_provider(Arc::new(default_provider()));
+        let builder = ServerConfig::builder_with_provider(provider());
         let builder = builder.with_safe_default_protocol_versions()?.with_no_client_auth();
         let mut config = builder.with_single_cert(chain, key)?;
         config.alpn_protocols = ALPN.map(<[u8]>::to_vec).to_vec();
@@ -75,9 +75,14 @@ impl Certificate {
     }
 }
 
+/// The cryptography of both ends.
+pub(super) fn provider() -> Arc<CryptoProvider> {
+    Arc::new(crypto::aws_lc_rs::default_provider())
+}
+
 /// Bytes nobody can foresee.
-pub(super) fn random<const N: usize>() -> Result<[u8; N], rustls::crypto::GetRandomFailed> {
+pub(super) fn random<const N: usize>() -> Result<[u8; N], crypto::GetRandomFailed> {
     let mut bytes = [0; N];
-    default_provider().secure_random.fill(&mut bytes)?;
+    provider().secure_random.fill(&mut bytes)?;
     Ok(bytes)
 }
