@@ -17,7 +17,7 @@ mod turn;
 use crate::Journey;
 
 pub(crate) fn all() -> impl Iterator<Item = Journey> {
-    let parts: [&[Journey]; 12] = [
+    let parts: [&[Journey]; 13] = [
         doors::ALL,
         calls::ALL,
         layers::ALL,
