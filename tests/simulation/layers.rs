@@ -75,6 +75,39 @@ fn what_is_wanted_but_never_sent_is_not_waited_for() {
     assert_eq!(scene.layer_shown(), 0);
 }
 
+/// The aim is 200 ms down and 500 ms up; what it takes is printed, and bounded far above.
+#[test]
+fn a_switch_takes_a_round_trip_to_the_publisher_and_a_picture() {
+    for latency in [5, 25, 75].map(Duration::from_millis) {
+        let far = Conditions { latency, ..Conditions::default() };
+        let mut scene = Scene::over(5, 2, far, far);
+        scene.world.run_for(Duration::from_secs(3));
+        let (mut down, mut up) = (Vec::new(), Vec::new());
+        for turn in 0..10_u64 {
+            for (layer, times) in [(0, &mut down), (2, &mut up)] {
+                scene.wish(layer);
+                let (bob, picture) = (scene.bob, scene.picture);
+                times.push(scene.world.run_until(Duration::from_secs(2), |world| {
+                    world.sink(bob, picture).shown().last().is_some_and(|picture| picture.layer == layer)
+                }));
+                // Never twice at the same moment of the publisher's pictures.
+                scene.world.run_for(Duration::from_millis(1_003 + turn * 7));
+            }
+        }
+        scene.assert_whole();
+        down.sort_unstable();
+        up.sort_unstable();
+        println!(
+            "switch over {} ms of path: down p50 {} ms, worst {} ms; up p50 {} ms, worst {} ms",
+            4 * latency.as_millis(),
+            down[down.len() / 2].as_millis(),
+            down[down.len() - 1].as_millis(),
+            up[up.len() / 2].as_millis(),
+            up[up.len() - 1].as_millis(),
+        );
+    }
+}
+
 #[test]
 fn switching_over_a_bad_path_leaves_the_stream_one() {
     crate::for_each_seed(&[1, 2], |seed| {
