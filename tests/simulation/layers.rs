@@ -80,7 +80,9 @@ fn what_is_wanted_but_never_sent_is_not_waited_for() {
 fn a_switch_takes_a_round_trip_to_the_publisher_and_a_picture() {
     for latency in [5, 25, 75].map(Duration::from_millis) {
         let far = Conditions { latency, ..Conditions::default() };
-        let mut scene = Scene::over(5, 2, far, far);
+        // Small pictures: what the path carries is another matter.
+        let cameras = (0..3).map(|layer| Camera::new(layer, 30, 1, 200)).collect();
+        let mut scene = Scene::filmed(5, 2, [far, far], cameras);
         scene.world.run_for(Duration::from_secs(3));
         let (mut down, mut up) = (Vec::new(), Vec::new());
         for turn in 0..10_u64 {
@@ -150,12 +152,16 @@ impl Scene {
     }
 
     fn over(seed: u64, layer_max: u8, ann: Conditions, bob: Conditions) -> Self {
+        let cameras =
+            vec![Camera::new(0, 15, 1, 700), Camera::new(1, 30, 2, 900), Camera::new(2, 30, 6, 1_100)];
+        Self::filmed(seed, layer_max, [ann, bob], cameras)
+    }
+
+    fn filmed(seed: u64, layer_max: u8, [ann, bob]: [Conditions; 2], cameras: Vec<Camera>) -> Self {
         let mut world = World::new(seed);
         let room = world.open_room();
         let ann = world.arrive(room, ann);
         let bob = world.arrive(room, bob);
-        let cameras =
-            vec![Camera::new(0, 15, 1, 700), Camera::new(1, 30, 2, 900), Camera::new(2, 30, 6, 1_100)];
         let camera = world.film(ann, cameras);
         let picture = world.watch(bob, ann, camera, layer_max);
         Self { world, ann, bob, camera, picture }

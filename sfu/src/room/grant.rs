@@ -275,6 +275,7 @@ impl Room {
     fn allow(&mut self, key: usize, target: Option<Target>, cx: &mut Context<'_>) -> Change {
         let Some(subscription) = self.subscriptions.get_mut(key) else { return Change::Nothing };
         let before = std::mem::replace(&mut subscription.allowed, target);
+        let wanted = subscription.wish.layer_max;
         if before == target {
             return Change::Nothing;
         }
@@ -289,7 +290,8 @@ impl Room {
         let is_less = match (before, target) {
             (_, None) => true,
             (None, _) | (Some(Target::ALL), _) => false,
-            (Some(before), Some(target)) => target.spatial < before.spatial,
+            // Who gets less because they want less has not fallen.
+            (Some(before), Some(target)) => target.spatial < before.spatial && target.spatial < wanted,
         };
         if is_less { Change::Less } else { Change::More }
     }
