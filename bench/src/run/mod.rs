@@ -65,6 +65,9 @@ pub(crate) fn once(plan: &Plan, config: &TargetConfig) -> Result<Report, RunErro
         let mut target = Target::start(config, plan).await?;
         let report = measure(plan, &target).await;
         target.stop().await;
+        if plan.pin.is_some() {
+            target::unpin().await;
+        }
         report
     })
 }
@@ -106,13 +109,21 @@ pub(crate) fn ramp(
     let (mut size, last) = (*sizes.start(), *sizes.end());
     let mut refined = false;
     while size <= last {
-        let report = once(&Plan { size, ..plan.clone() }, target)?;
-        show(&report);
-        match breaks(&report) {
+        let why = match once(&Plan { size, ..plan.clone() }, target) {
+            Ok(report) => {
+                show(&report);
+                let why = breaks(&report);
+                runs.push(report);
+                why
+            }
+            Err(error) if runs.is_empty() => return Err(error),
+            // What was measured before is worth keeping.
+            Err(error) => Some(error.to_string()),
+        };
+        match why {
             Some(why) => knee.broke = Some((size, why)),
             None => knee.held = Some(size),
         }
-        runs.push(report);
         size = match (knee.held, &knee.broke) {
             (Some(held), Some((broke, _))) if !refined && *broke > held + 1 => {
                 refined = true;

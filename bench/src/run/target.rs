@@ -215,6 +215,14 @@ fn ours(more: &[String]) -> Result<(String, Vec<String>), TargetError> {
     Ok((format!("ws://127.0.0.1:{port}"), words))
 }
 
+/// This process may use every processor again.
+pub(crate) async fn unpin() {
+    let online = fs::read_to_string("/sys/devices/system/cpu/online").unwrap_or_default();
+    if !online.trim().is_empty() {
+        pin(std::process::id(), online.trim()).await;
+    }
+}
+
 /// Ties all threads of a process to processors.
 pub(crate) async fn pin(pid: u32, processors: &str) {
     let pid = pid.to_string();
