@@ -154,7 +154,7 @@ impl Room {
             Timer::Late(id) => self.late(id, now),
             Timer::Gone(id) => self.gone(id, now),
             Timer::Refresh(id) => self.refresh_token(id, now),
-            Timer::Hold(id) => self.say_held(id),
+            Timer::Hold(id) => self.say_held(id, now),
             Timer::Wanted(id) => self.report_missing(id, now),
             Timer::Hush(id) => self.hush(id),
             Timer::Dynacast(track) => self.update_demand(track, now),

@@ -120,7 +120,7 @@ impl Room {
         let published =
             proto::TrackPublishedResponse { cid: request.cid.clone(), track: Some(known.info.clone()) };
         self.backups.insert(backup_id, track);
-        self.confirm(id, published, now);
+        self.confirm(id, published);
 
         let peer =
             self.participants.get_mut(&id).and_then(|participant| participant.link.peer_mut(Side::Publisher));

@@ -96,8 +96,9 @@ impl Client {
         self.sdk() != Sdk::Js || version_at_least(&self.info.version, [1, 6, 3])
     }
 
-    /// Whether a track it may publish must not be confirmed while it waits for an answer: the SDKs with a Rust core would
-    /// begin another offer, and then never read the answer to the one before.
+    /// Whether it must not be made to offer while the offer that follows its join is under way: SDKs whose Rust core is
+    /// older than August 2026 may take the answer to the join for the answer to that offer, begin a second one, and then
+    /// wait for ever on a lock that they hold.
     pub(super) fn confuses_answers(&self) -> bool {
         matches!(self.sdk(), Sdk::Rust | Sdk::Python | Sdk::Node | Sdk::Cpp | Sdk::Unity)
     }

@@ -39,6 +39,8 @@ const PROTOCOL: i32 = 17;
 const OFFER_ID_BELOW: u64 = 256;
 /// How long a participant whose media failed may take to come back.
 const GONE_AFTER: Duration = Duration::from_secs(5);
+/// How long the offer that follows a join may take. Higher: who makes none waits longer for what others publish.
+const HOLD_MAX: Duration = Duration::from_millis(500);
 /// Tracks announced with a join.
 const ADD_TRACKS_MAX: usize = 20;
 
@@ -108,11 +110,20 @@ impl Room {
         if let Some(offer) = parameters.publisher_offer {
             self.take_offer(id, &offer, now);
         }
-        if let Some(participant) = self.participants.get_mut(&id)
+        self.hold(id, now);
+    }
+
+    /// Some clients must not be made to offer before the offer that follows their join is answered.
+    fn hold(&mut self, id: ParticipantId, now: Instant) {
+        let Some(participant) = self.participants.get_mut(&id) else { return };
+        let offers_at_once = participant.permission().can_publish;
+        if offers_at_once
             && participant.link.topology() == Topology::Single
             && participant.client.confuses_answers()
+            && let Some(at) = now.checked_add(HOLD_MAX)
         {
             participant.held = Held::Until(Vec::new());
+            self.timers.set(Timer::Hold(id), at);
         }
     }
 

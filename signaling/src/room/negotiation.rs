@@ -15,6 +15,7 @@ use super::{
     Room,
     farewell::Farewell,
     link::{OfferState, Peer, Progress, Side},
+    participant::Held,
     subscription::Stage,
     timers::Timer,
 };
@@ -90,7 +91,7 @@ impl Room {
     /// Says what changed, when something did and nothing else is under way.
     pub(super) fn negotiate(&mut self, id: ParticipantId, now: Instant) {
         let Some(participant) = self.participants.get_mut(&id) else { return };
-        if participant.session.is_none() {
+        if participant.session.is_none() || participant.held != Held::Never {
             return;
         }
         let topology = participant.link.topology();
@@ -169,7 +170,7 @@ impl Room {
         let mut reply = description("answer", answer.sdp, offer.id);
         reply.mid_to_track_id = answer.mid_to_track_id.into_iter().collect();
         self.say(id, Say::Answer(reply));
-        self.say_held(id);
+        self.say_held(id, now);
         if topology == Topology::Single {
             self.timers.cancel(Timer::Late(id));
         }

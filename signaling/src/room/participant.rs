@@ -53,7 +53,7 @@ pub(super) struct Participant {
     pub(super) tracks: BTreeSet<TrackId>,
     /// Tracks announced under a cid that is taken.
     pub(super) queued: VecDeque<proto::AddTrackRequest>,
-    /// What they are told once their first offer after the join is answered; nothing is held after that.
+    /// Whether what makes them offer waits until the offer that follows their join is answered.
     pub(super) held: Held,
     /// How a test wants the next resume to fail.
     pub(super) sabotage: Sabotage,
@@ -61,8 +61,8 @@ pub(super) struct Participant {
     ever_published: bool,
 }
 
-/// What somebody is told later than it happens.
-#[derive(Debug)]
+/// What somebody is told later than it happens: whatever would make them offer.
+#[derive(Debug, PartialEq)]
 pub(super) enum Held {
     /// Nothing.
     Never,

@@ -2,7 +2,7 @@
 //!
 //! Invariants: a track is announced to others only while it has an m-section; whoever may not publish a source does not.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use sfu::{
     command::Command,
@@ -25,8 +25,6 @@ use crate::wire::{
 const TRACKS_MAX: usize = 64;
 /// Tracks announced and not published yet.
 const PENDING_MAX: usize = 20;
-/// How long an offer that is on its way may take. Higher: the first track of who makes none comes later.
-const HOLD_MAX: Duration = Duration::from_millis(20);
 /// Announcements under a cid that is taken.
 const QUEUED_PER_CID_MAX: usize = 3;
 
@@ -87,7 +85,7 @@ impl Room {
         participant.tracks.insert(track);
         self.track_sids.insert(known.sid().to_string(), track);
         self.tracks.insert(track, known);
-        self.confirm(id, published, now);
+        self.confirm(id, published);
 
         let peer =
             self.participants.get_mut(&id).and_then(|participant| participant.link.peer_mut(Side::Publisher));
@@ -97,30 +95,23 @@ impl Room {
         self.announce_published(id, &published, now);
     }
 
-    pub(super) fn confirm(
-        &mut self,
-        id: ParticipantId,
-        published: proto::TrackPublishedResponse,
-        now: Instant,
-    ) {
+    pub(super) fn confirm(&mut self, id: ParticipantId, published: proto::TrackPublishedResponse) {
         let Some(participant) = self.participants.get_mut(&id) else { return };
         let Held::Until(held) = &mut participant.held else {
             return self.say(id, Say::TrackPublished(published));
         };
         held.push(published);
-        if let Some(at) = now.checked_add(HOLD_MAX) {
-            self.timers.set_once(Timer::Hold(id), at);
-        }
     }
 
     /// The first offer is answered, or there was none: from here on nothing is held back.
-    pub(super) fn say_held(&mut self, id: ParticipantId) {
+    pub(super) fn say_held(&mut self, id: ParticipantId, now: Instant) {
         self.timers.cancel(Timer::Hold(id));
         let Some(participant) = self.participants.get_mut(&id) else { return };
         let Held::Until(held) = std::mem::replace(&mut participant.held, Held::Never) else { return };
         for published in held {
             self.say(id, Say::TrackPublished(published));
         }
+        self.want_negotiation(id, now);
     }
 
     /// Tracks have m-sections from here on.

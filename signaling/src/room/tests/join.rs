@@ -278,10 +278,10 @@ fn who_confuses_answers_hears_of_its_track_after_its_first_offer_is_answered() {
         }),
     );
     world.ask(ben, camera());
-    world.pass(Duration::from_millis(10));
+    world.pass(Duration::from_millis(400));
 
     assert_eq!(world.heard_only(ann, order), vec!["answer", "published"]);
     assert!(world.heard_only(ben, order).is_empty(), "an offer may be on its way");
-    world.pass(Duration::from_millis(10));
+    world.pass(Duration::from_millis(100));
     assert_eq!(world.heard_only(ben, order), vec!["published"], "but it does not wait for ever");
 }
