@@ -41,7 +41,8 @@ impl Room {
         let participant = self.participants.get(&id)?;
         let tracks = participant.tracks.iter().filter_map(|track| self.tracks.get(track));
         let tracks = tracks.filter(|track| track.is_published()).map(|track| track.info.clone());
-        Some(participant.info(tracks.collect()))
+        let info = participant.info(tracks.collect());
+        Some(ParticipantInfo { data_tracks: self.data_infos(id), ..info })
     }
 
     /// Tells everybody what a participant is like from here on.

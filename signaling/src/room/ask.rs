@@ -44,13 +44,9 @@ impl Room {
             Ask::UpdateMetadata(request) => self.update_metadata(id, request, now),
             Ask::UpdateAudioTrack(update) => self.update_audio_track(id, update),
             Ask::UpdateVideoTrack(update) => self.update_video_track(id, update),
-            Ask::PublishDataTrackRequest(request) => {
-                self.respond(id, 0, Reason::NotAllowed, Some(Request::PublishDataTrack(request)));
-            }
-            Ask::UnpublishDataTrackRequest(request) => {
-                self.respond(id, 0, Reason::NotFound, Some(Request::UnpublishDataTrack(request)));
-            }
-            Ask::UpdateDataSubscription(_) => {}
+            Ask::PublishDataTrackRequest(request) => self.publish_data_track(id, request),
+            Ask::UnpublishDataTrackRequest(request) => self.unpublish_data_track(id, request),
+            Ask::UpdateDataSubscription(update) => self.update_data_subscription(id, &update),
             Ask::StoreDataBlobRequest(request) => {
                 self.respond(id, request.request_id, Reason::NotAllowed, None)
             }

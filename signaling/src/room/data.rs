@@ -51,8 +51,7 @@ impl Room {
         let kind = match channel {
             Channel::Reliable => Kind::Reliable,
             Channel::Lossy => Kind::Lossy,
-            // Data tracks are not offered.
-            Channel::DataTrack => return,
+            Channel::DataTrack => return self.forward_data(id, bytes),
             Channel::Named(_) => return self.unlabelled(id, bytes, now),
         };
         let Some(packet) = Packet::read(bytes) else { return };

@@ -311,6 +311,8 @@ impl Room {
         for track in tracks {
             self.drop_track(track, now);
         }
+        self.end_data_tracks_of(id);
+        self.forget_data_subscriber(id);
         for (track, subscription) in subscriptions {
             self.drop_subscription(subscription, now);
             self.update_demand(track, now);
@@ -491,6 +493,7 @@ impl Room {
         if !state.track_sids_disabled.is_empty() {
             self.disable_tracks(id, &state.track_sids_disabled, now);
         }
+        self.sync_data_tracks(id, state.publish_data_tracks);
         self.replay(id, &state.datachannel_receive_states);
     }
 

@@ -143,8 +143,12 @@ impl Room {
                 self.unpublish(track, now);
             }
         }
+        if !permission.can_publish_data {
+            self.end_data_tracks_of(id);
+        }
         if could_subscribe != can_subscribe {
             self.reconcile_participant(id, now);
+            self.reconcile_data_tracks(id);
         }
     }
 

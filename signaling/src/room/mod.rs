@@ -8,6 +8,7 @@ mod ask;
 mod backup;
 mod client;
 mod data;
+mod data_track;
 mod desire;
 mod dynacast;
 pub mod farewell;
@@ -36,6 +37,7 @@ use std::{
     time::{Instant, SystemTime},
 };
 
+use data_track::DataTrack;
 pub use farewell::Farewell;
 use life::Life;
 use link::Progress;
@@ -149,6 +151,8 @@ pub struct Room {
     backups: BTreeMap<TrackId, TrackId>,
     subscriptions: BTreeMap<SubscriptionId, Subscription>,
     subscription_index: SubscriptionIndex,
+    /// By sid.
+    data_tracks: BTreeMap<String, DataTrack>,
     speaking: BTreeMap<ParticipantId, proto::SpeakerInfo>,
     /// Announcements that wait, by sid.
     quiet: BTreeMap<String, proto::ParticipantInfo>,
@@ -196,6 +200,7 @@ impl Room {
             backups: BTreeMap::new(),
             subscriptions: BTreeMap::new(),
             subscription_index: SubscriptionIndex::new(),
+            data_tracks: BTreeMap::new(),
             speaking: BTreeMap::new(),
             quiet: BTreeMap::new(),
             departed: VecDeque::new(),

@@ -13,7 +13,8 @@ use sfu::{
 };
 
 use super::{
-    client::Client, desire::Desires, inbox::DataInbox, link::Link, permission::Audience, quality::Score,
+    client::Client, data_track::DataTracks, desire::Desires, inbox::DataInbox, link::Link,
+    permission::Audience, quality::Score,
 };
 use crate::{
     ids::SessionId,
@@ -48,6 +49,7 @@ pub(super) struct Participant {
     pub(super) audience: Audience,
     /// Messages that came from them and went to them.
     pub(super) data: DataInbox,
+    pub(super) data_tracks: DataTracks,
     pub(super) quality: Score,
     /// What they publish, also what they only announced.
     pub(super) tracks: BTreeSet<TrackId>,
@@ -126,6 +128,7 @@ impl Participant {
             desires: Desires::default(),
             audience: Audience::default(),
             data: DataInbox::default(),
+            data_tracks: DataTracks::default(),
             quality: Score::default(),
             tracks: BTreeSet::new(),
             queued: VecDeque::new(),

@@ -339,6 +339,7 @@ impl Room {
                 self.reconcile(other, track, now);
             }
         }
+        self.reconcile_data_audience();
     }
 
     /// Who receives anything of a participant.

@@ -2,6 +2,7 @@
 
 mod backup;
 mod data;
+mod data_tracks;
 mod join;
 mod media;
 mod resume;
