@@ -19,6 +19,8 @@ pub(super) const ALL: &[Journey] = &[
         everything(world, Path::Dual)
     }),
     ("data::data_goes_only_to_whom_it_is_meant_for", data_goes_only_where_meant),
+    ("data::data_tracks_reach_those_who_subscribe_one_connection", |world| data_tracks(world, Path::Single)),
+    ("data::data_tracks_reach_those_who_subscribe_two_connections", |world| data_tracks(world, Path::Dual)),
     ("data::reliable_data_arrives_whole_and_in_order", reliable_data_arrives_in_order),
 ];
 
@@ -127,6 +129,33 @@ fn reliable_data_arrives_in_order(world: &mut World) -> Step {
         for person in [ada, eve] {
             person.saw("data", |event| event["topic"] == "big" && event["text"] == big.as_str())?;
         }
+    }
+    Ok(())
+}
+
+/// Frames of a data track that are waited for.
+const FRAMES: usize = 5;
+
+fn data_tracks(world: &mut World, path: Path) -> Step {
+    let room = world.room();
+    let mut people = Vec::new();
+    // The Node SDK has no data tracks yet.
+    for sdk in [Sdk::Browser, Sdk::Python] {
+        let person = world.person(sdk.name(), sdk)?;
+        person.join(&room, path)?;
+        people.push(person);
+    }
+    for (from, to) in pairs(&people) {
+        to.knows(&from.identity, |_| true)?;
+    }
+    for person in &people {
+        person.ask("publish_data_track", json!({ "name": "position", "text": person.identity }))?;
+    }
+    for (from, to) in pairs(&people) {
+        let args = json!({ "from": from.identity, "name": "position", "frames": FRAMES });
+        let texts = to.ask("read_data_track", args)?;
+        let expected = json!(vec![from.identity.as_str(); FRAMES]);
+        promise(texts == expected, || format!("{} read {texts} of {}", to.identity, from.identity))?;
     }
     Ok(())
 }

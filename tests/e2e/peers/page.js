@@ -317,6 +317,22 @@ const verbs = {
     await person.room.localParticipant.publishData(new TextEncoder().encode(text), { reliable, topic, destinationIdentities: to });
   },
 
+  /** Publishes a data track and pushes frames on it until the end: who subscribes gets those after. */
+  async publish_data_track({ name, text }) {
+    const track = await person.room.localParticipant.publishDataTrack({ name });
+    setInterval(() => track.tryPush({ payload: new TextEncoder().encode(text) }), 50);
+  },
+
+  /** The next frames of somebody's data track. */
+  async read_data_track({ from, name, frames }) {
+    const track = await person.room.remoteParticipants.get(from).dataTracks.getDeferred(name);
+    const reader = track.subscribe().getReader();
+    const texts = [];
+    while (texts.length < frames) texts.push(new TextDecoder().decode((await reader.read()).value.payload));
+    await reader.cancel();
+    return texts;
+  },
+
   async listen_text({ topic }) {
     person.room.registerTextStreamHandler(topic, async (reader, { identity }) => tell("text", { identity, topic, text: await reader.readAll() }));
   },

@@ -29,6 +29,7 @@ class Person:
         self.who = who
         self.room = rtc.Room()
         self.going = set()
+        self.data_tracks = {}
 
     def tell(self, event, **fields):
         say({"event": event, "who": self.who, **fields})
@@ -59,13 +60,14 @@ class Person:
         on("reconnected", lambda: tell("reconnected"))
         on("disconnected", lambda reason: tell("disconnected", reason=rtc.DisconnectReason.Name(reason)))
         on("data_received", self.arrived)
+        on("data_track_published", self.data_track)
 
     def arrived(self, packet):
         sender = packet.participant.identity if packet.participant else ""
         reliable = packet.kind == rtc.DataPacketKind.KIND_RELIABLE
         self.tell("data", identity=sender, text=packet.data.decode(), topic=packet.topic or "", reliable=reliable)
 
-    async def join(self, url, token, single=None, connect=None):
+    async def join(self, url, token, single=None, options=None, connect=None):
         self.listen()
         began = time.monotonic()
         options = rtc.RoomOptions(auto_subscribe=(connect or {}).get("autoSubscribe", True), single_peer_connection=single)
@@ -151,6 +153,29 @@ class Person:
 
     async def send(self, text, reliable=True, topic="", to=()):
         await self.room.local_participant.publish_data(text, reliable=reliable, topic=topic, destination_identities=list(to))
+
+    async def publish_data_track(self, name, text):
+        """Publishes a data track and pushes frames on it until the end: who subscribes gets those after."""
+        track = await self.room.local_participant.publish_data_track(name=name)
+
+        async def push():
+            while True:
+                track.try_push(rtc.DataTrackFrame(payload=text.encode()))
+                await asyncio.sleep(0.05)
+
+        self.start(push())
+
+    async def read_data_track(self, name, frames, **who):
+        """The next frames of somebody's data track."""
+        track = await self.data_tracks.setdefault((who["from"], name), asyncio.get_running_loop().create_future())
+        stream = track.subscribe()
+        texts = [(await stream.read()).payload.decode() for _ in range(frames)]
+        await stream.aclose()
+        return texts
+
+    def data_track(self, track):
+        key = (track.publisher_identity, track.info.name)
+        self.data_tracks.setdefault(key, asyncio.get_running_loop().create_future()).set_result(track)
 
     async def listen_text(self, topic):
         async def read(reader, identity):
