@@ -23,8 +23,9 @@ fn publish(world: &mut World, session: SessionId, handle: u32, name: &str) -> Re
     answer.into_iter().next().unwrap()
 }
 
-fn want(world: &mut World, session: SessionId, sid: &str, subscribe: bool) {
-    let update = proto::update_data_subscription::Update { track_sid: sid.into(), subscribe, options: None };
+fn want(world: &mut World, session: SessionId, sid: &str) {
+    let update =
+        proto::update_data_subscription::Update { track_sid: sid.into(), subscribe: true, options: None };
     world.ask(session, Ask::UpdateDataSubscription(proto::UpdateDataSubscription { updates: vec![update] }));
 }
 
@@ -72,12 +73,13 @@ fn a_data_track_reaches_those_who_want_it_under_their_own_handle() {
     assert_eq!(news.last().unwrap().data_tracks[0].name, "position");
     assert!(sid.starts_with("DTR_"));
     assert!(send(&mut world, "ann", 9).is_empty(), "nobody asked for it yet");
-    want(&mut world, bob, &sid, true);
+    want(&mut world, bob, &sid);
 
     assert_eq!(handles(&mut world, bob), Some(BTreeMap::from([(1, sid.clone())])));
     assert_eq!(send(&mut world, "ann", 9), vec![("bob".to_string(), 1)]);
     assert!(send(&mut world, "ann", 8).is_empty(), "a handle that names nothing goes nowhere");
-    want(&mut world, bob, &sid, false);
+    let no = proto::update_data_subscription::Update { track_sid: sid, ..Default::default() };
+    world.ask(bob, Ask::UpdateDataSubscription(proto::UpdateDataSubscription { updates: vec![no] }));
     assert_eq!(handles(&mut world, bob), Some(BTreeMap::new()));
     assert!(send(&mut world, "ann", 9).is_empty());
 }
@@ -107,8 +109,8 @@ fn a_data_track_keeps_to_its_publishers_audience() {
     let deaf = world.join_as(claims_with("deaf", |grant| grant.can_subscribe = Some(false)), single());
     world.connect("deaf");
     let sid = publish(&mut world, ann, 9, "position").unwrap();
-    want(&mut world, bob, &sid, true);
-    want(&mut world, deaf, &sid, true);
+    want(&mut world, bob, &sid);
+    want(&mut world, deaf, &sid);
 
     assert_eq!(
         send(&mut world, "ann", 9),
@@ -127,7 +129,7 @@ fn whoever_leaves_takes_their_data_tracks_along() {
     let mut world = World::new();
     let [ann, bob] = ["ann", "bob"].map(|name| world.enter(name));
     let sid = publish(&mut world, ann, 9, "position").unwrap();
-    want(&mut world, bob, &sid, true);
+    want(&mut world, bob, &sid);
     world.forget();
 
     world.ask(ann, Ask::Leave(proto::LeaveRequest::default()));
@@ -141,7 +143,7 @@ fn who_comes_back_is_told_its_handles_again() {
     let mut world = World::new();
     let [ann, bob] = ["ann", "bob"].map(|name| world.enter(name));
     let sid = publish(&mut world, ann, 9, "position").unwrap();
-    want(&mut world, bob, &sid, true);
+    want(&mut world, bob, &sid);
     let bob_sid = world.sid("bob");
     world.handle(Input::Lost(bob));
 
