@@ -112,6 +112,11 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
+    /// Whether what is sent now arrives: there is a validated path, and keys.
+    pub(crate) fn takes_media(&mut self) -> bool {
+        self.transport.remote().is_some() && self.transport.srtp().is_some()
+    }
+
     pub(crate) fn new(
         id: TransportId,
         participant: ParticipantId,

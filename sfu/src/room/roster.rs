@@ -225,9 +225,13 @@ impl Room {
         transports
     }
 
-    /// A subscription has nothing it can show: the publisher is asked for a key frame at once.
+    /// A subscription has nothing it can show: the publisher is asked for a key frame at once. What comes before the
+    /// client's transport is ready would be lost, and the next request would have to wait for its turn.
     pub(super) fn seek(&mut self, key: usize) {
         let Some(subscription) = self.subscriptions.get(key) else { return };
+        if !self.peers.get_mut(subscription.peer).is_some_and(Peer::takes_media) {
+            return;
+        }
         let Some(track) = self.tracks.get_mut(subscription.track) else { return };
         let aim = subscription.aim(track).filter(|aim| subscription.layer() != Some(*aim));
         let Some(aim) = aim.filter(|_| !subscription.is_paused(track)) else { return };

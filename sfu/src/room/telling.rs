@@ -26,6 +26,7 @@ impl Room {
     pub(super) fn drain_transport(&mut self, key: usize, egress: &mut impl Egress, cx: &mut Context<'_>) {
         let Some(peer) = self.peers.get_mut(key) else { return };
         let id = peer.id;
+        let mut ready = Vec::new();
         while let Some(output) = peer.transport.poll() {
             let event = match output {
                 Output::Datagram { to, bytes } => {
@@ -42,6 +43,12 @@ impl Room {
             let kind = match event {
                 TransportEvent::Connected { profile, protocol } => {
                     cx.counters.connected += 1;
+                    ready = self
+                        .subscriptions
+                        .iter()
+                        .filter(|(_, own)| own.peer == key)
+                        .map(|(key, _)| key)
+                        .collect();
                     EventKind::Connected { transport: id, srtp: profile, protocol }
                 }
                 TransportEvent::Disconnected => EventKind::Disconnected(id),
@@ -54,6 +61,7 @@ impl Room {
             };
             cx.tell(kind);
         }
+        ready.into_iter().for_each(|subscription| self.seek(subscription));
     }
 
     /// When this client is to be looked after next.

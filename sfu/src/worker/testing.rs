@@ -137,6 +137,13 @@ impl Scene {
 
     /// A client joins and is connected.
     pub fn join(&mut self, room: RoomId) -> usize {
+        let number = self.arrive(room);
+        self.connect(number);
+        number
+    }
+
+    /// A client joins; its transport is not connected yet.
+    pub fn arrive(&mut self, room: RoomId) -> usize {
         let number = self.members.len();
         let (participant, transport) = (ParticipantId(self.id()), TransportId(self.id()));
         let local = IceCredentials {
@@ -164,6 +171,11 @@ impl Scene {
             control: Vec::new(),
             windows: BTreeMap::new(),
         });
+        number
+    }
+
+    /// A client connects.
+    pub fn connect(&mut self, number: usize) {
         for _ in 0..200 {
             self.now += Duration::from_millis(1);
             self.members[number].client.tick(self.now);
@@ -175,7 +187,6 @@ impl Scene {
         self.members[number].client.pause_checks(None);
         self.settle();
         assert!(self.members[number].client.is_secured(), "a client connects");
-        number
     }
 
     /// A track that says which SSRC it has.

@@ -378,6 +378,29 @@ fn a_flood_is_cut_to_what_a_client_may_send() {
 }
 
 #[test]
+fn a_key_frame_is_asked_for_when_the_viewer_is_ready_for_it() {
+    let mut scene = Scene::new(WorkerConfig::default(), fixture::start());
+    let room = scene.open_room();
+    let (ann, ben) = (scene.join(room), scene.arrive(room));
+    let track = scene.publish(ann, MediaKind::Video, vec![encoding(SSRC)]);
+    let send = |scene: &mut Scene, index: u64| {
+        let datagram = scene.seal(ann, &fields(VP8, SSRC, index, 0), index, &picture(Part::Rest, 1, 50));
+        scene.send(ann, &datagram);
+        scene.settle();
+    };
+    send(&mut scene, 0);
+    scene.pass(Duration::from_secs(1));
+    let before = scene.worker.counters().keyframe_requests_out;
+    scene.subscribe(ben, track, vec![same(vp8())]);
+    send(&mut scene, 1);
+
+    let asked = |scene: &Scene| scene.worker.counters().keyframe_requests_out - before;
+    assert_eq!(asked(&scene), 0, "it would come too early, and the next one would have to wait");
+    scene.connect(ben);
+    assert_eq!(asked(&scene), 1, "without waiting for a packet");
+}
+
+#[test]
 fn who_knows_no_pli_is_sent_a_full_intra_request() {
     let mut stage = Stage::new();
     let mut format = vp8();
