@@ -5,7 +5,7 @@ mod client;
 
 use api::{
     app::App,
-    config::{self, KeyPairs, Port, Settings},
+    config::{self, KeyPairs, Port, Settings, TurnSettings},
 };
 use client::{Answer, Ask};
 use prost::Message;
@@ -20,6 +20,11 @@ use std::{
     time::{Duration, SystemTime},
 };
 use tokio::{sync::mpsc, task::JoinHandle};
+use turn::{
+    credentials::Minted,
+    io::probe,
+    tuple::{Family, Transport},
+};
 
 #[tokio::test]
 async fn the_root_is_a_page_for_people_and_ok_for_everybody_else() {
@@ -36,6 +41,62 @@ async fn the_root_is_a_page_for_people_and_ok_for_everybody_else() {
     assert_eq!(server.ask(Ask::get("/readyz")).await.status, 200);
     assert_eq!(server.ask(Ask::get("/settings/regions")).await.status, 404);
     assert_eq!(server.ask(Ask::get("/nothing/here")).await.status, 404);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn whoever_may_join_gets_credentials_that_relay() {
+    let any = Some(Port::Number(0));
+    let turn = TurnSettings {
+        enabled: Some(true),
+        udp_port: any,
+        tcp_port: any,
+        tls_port: any,
+        tls_self_signed: Some(true),
+        ..TurnSettings::default()
+    };
+    let server = Server::start(Settings { turn, ..Settings::default() }).await;
+    let path = "/api/turn/credentials";
+    let join = |identity: &str| Claims {
+        key: server.key.0.clone(),
+        identity: identity.into(),
+        expires: Some(NumericDate::of(SystemTime::now() + Duration::from_secs(60))),
+        video: Some(VideoGrant { room_join: true, ..VideoGrant::default() }),
+        ..Claims::default()
+    };
+    assert_eq!(server.ask(Ask::get(path)).await.status, 401);
+    assert_eq!(server.ask(Ask::get(path).bearer("no.such.token")).await.status, 401);
+    let list = server.token(VideoGrant { room_list: true, ..VideoGrant::default() });
+    assert_eq!(server.ask(Ask::get(path).bearer(&list)).await.status, 403);
+
+    let answer = server.ask(Ask::get(path).bearer(&join("ann").sign(&server.key.1).unwrap())).await;
+
+    let told = answer.json();
+    assert_eq!(answer.header("cache-control"), Some("no-store"));
+    assert_eq!(told["ttl"], 4 * 3_600);
+    let ours = &told["iceServers"][0];
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    assert!(text(&ours["username"]).ends_with(":ann"));
+    let urls: Vec<String> = ours["urls"].as_array().unwrap().iter().map(text).collect();
+    assert_eq!(urls.len(), 3);
+    let kinds = [
+        ("turn:127.0.0.1:", "?transport=udp", Transport::Udp),
+        ("turn:127.0.0.1:", "?transport=tcp", Transport::Tcp),
+        ("turns:127.0.0.1:", "?transport=tcp", Transport::Tls),
+    ];
+    for (url, (before, after, transport)) in urls.iter().zip(kinds) {
+        let port = url.strip_prefix(before).and_then(|url| url.strip_suffix(after)).unwrap();
+        let relay = SocketAddr::from(([127, 0, 0, 1], port.parse().unwrap()));
+        let minted = Minted {
+            username: text(&ours["username"]),
+            password: turn::credentials::Secret::new(text(&ours["credential"])),
+            expires: SystemTime::now(),
+        };
+        let probed = move || probe(relay, transport, Family::V4, &minted);
+        tokio::task::spawn_blocking(probed).await.unwrap().unwrap();
+    }
+    let metrics = server.ask(Ask::get("/metrics")).await.text();
+    assert!(metrics.contains("sabha_turn_allocations{"), "{metrics}");
     server.stop().await;
 }
 
