@@ -1,7 +1,7 @@
 //! How often a subscriber's NACK is answered (RFC 4588 over RTX where it is spoken).
 //!
 //! Invariants:
-//! - a packet goes once per round trip and [`RESENDS_MAX`] times in all;
+//! - a packet goes at most once per round trip and [`RESENDS_MAX`] times in all, from the second time on in two copies;
 //! - what is resent to one client stays below [`SHARE_PERCENT`] of what it is sent, and one burst.
 
 use std::time::{Duration, Instant};
@@ -12,6 +12,8 @@ use crate::units::Bitrate;
 const REMEMBERED: usize = 256;
 /// Times one packet is sent again.
 const RESENDS_MAX: u8 = 5;
+/// Copies of it at once.
+const COPIES_MAX: u8 = 2;
 /// Two NACKs for one packet closer than this are one.
 const SPACING_MIN: Duration = Duration::from_millis(20);
 /// Of what is sent to a client, so much may be sent again: enough for 11 % of loss. Higher: survives more loss.
@@ -42,23 +44,24 @@ pub(crate) struct Resends {
 }
 
 impl Resends {
-    /// Whether this packet may go again; if so it counts as sent.
-    pub(crate) fn allow(&mut self, seq: u64, rtt: Duration, now: Instant) -> bool {
+    /// How many copies of this packet may go now; they count as sent. What is asked for again was lost again: the time for
+    /// another request is over soon, so two copies go.
+    pub(crate) fn allow(&mut self, seq: u64, rtt: Duration, now: Instant) -> u8 {
         if self.recent.is_empty() {
             self.recent.resize(REMEMBERED, None);
         }
         #[expect(clippy::cast_possible_truncation, reason = "masked to the table's size")]
         let place = seq as usize & (REMEMBERED - 1);
-        let Some(slot) = self.recent.get_mut(place) else { return false };
+        let Some(slot) = self.recent.get_mut(place) else { return 0 };
         let known = slot.filter(|resent| resent.seq == seq);
         let times = match known {
-            Some(resent) if resent.times >= RESENDS_MAX => return false,
-            Some(resent) if now.saturating_duration_since(resent.at) < rtt.max(SPACING_MIN) => return false,
+            Some(resent) if resent.times >= RESENDS_MAX => return 0,
+            Some(resent) if now.saturating_duration_since(resent.at) < rtt.max(SPACING_MIN) => return 0,
             Some(resent) => resent.times + 1,
             None => 1,
         };
         *slot = Some(Resent { seq, at: now, times });
-        true
+        times.min(COPIES_MAX)
     }
 }
 
@@ -113,7 +116,7 @@ mod tests {
         let mut resends = Resends::default();
 
         let times = (0..1_000)
-            .filter(|millisecond| resends.allow(7, RTT, start + Duration::from_millis(*millisecond)))
+            .filter(|millisecond| resends.allow(7, RTT, start + Duration::from_millis(*millisecond)) > 0)
             .count();
 
         assert_eq!(times, usize::from(RESENDS_MAX));
@@ -124,10 +127,10 @@ mod tests {
         let start = fixture::start();
         let mut resends = Resends::default();
 
-        assert!(resends.allow(7, RTT, start));
-        assert!(resends.allow(8, RTT, start));
-        assert!(!resends.allow(7, RTT, start + RTT / 2));
-        assert!(resends.allow(7, RTT, start + RTT));
+        assert_eq!(resends.allow(7, RTT, start), 1);
+        assert_eq!(resends.allow(8, RTT, start), 1);
+        assert_eq!(resends.allow(7, RTT, start + RTT / 2), 0);
+        assert_eq!(resends.allow(7, RTT, start + RTT), 2);
     }
 
     #[test]

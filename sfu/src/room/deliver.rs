@@ -202,12 +202,11 @@ impl Room {
             let layer = track.layers.get_mut(usize::from(source.layer));
             let Some(packet) = layer.and_then(|layer| layer.ring.get_mut(source.seq)) else { continue };
             let Some(format) = subscription.format(packet.payload_type) else { continue };
-            if !subscription.resends.allow(source.out, rtt, cx.now)
-                || !down.budget.spend(packet.payload().len())
-            {
-                continue;
+            for _ in 0..subscription.resends.allow(source.out, rtt, cx.now) {
+                if down.budget.spend(packet.payload().len()) {
+                    outlet.resend(subscription, packet, &format.to, &source);
+                }
             }
-            outlet.resend(subscription, packet, &format.to, &source);
         }
     }
 }
