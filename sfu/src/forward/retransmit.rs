@@ -26,8 +26,9 @@ const BURST_MILLIS: u64 = 150;
 const BURST_MIN: u64 = 4 * 1_024;
 /// Bytes that may be resent at once: one frame or a lost burst.
 const BURST: u64 = 64 * 1_024;
-/// Bytes a client may have resent before it was sent much.
-const START: u64 = 16 * 1_024;
+/// Bytes a client may have resent before it was sent much: its first key frame and what follows, which a client that got its
+/// keys a moment later than we did has lost as a whole.
+const START: u64 = 32 * 1_024;
 
 #[derive(Clone, Copy, Debug)]
 struct Resent {
@@ -84,13 +85,18 @@ impl Budget {
     pub(crate) fn fit(&mut self, carries: Bitrate, lost: u64) {
         self.share = (lost * 2).clamp(SHARE_PERCENT, SHARE_PERCENT_MAX);
         self.burst = (carries.as_bps() / 8 * BURST_MILLIS / 1_000).clamp(BURST_MIN, BURST);
-        self.hundredths = self.hundredths.min(self.burst * 100);
     }
 
-    /// Media was sent.
+    /// Media was sent. What is there at the start stays until it is spent.
     pub(crate) fn earn(&mut self, bytes: usize) {
         let earned = (bytes as u64).saturating_mul(self.share);
-        self.hundredths = self.hundredths.saturating_add(earned).min(self.burst * 100);
+        let most = self.hundredths.max(self.burst * 100);
+        self.hundredths = self.hundredths.saturating_add(earned).min(most);
+    }
+
+    /// Whether so much could be resent.
+    pub(crate) fn holds(&self, bytes: usize) -> bool {
+        self.hundredths >= (bytes as u64).saturating_mul(100)
     }
 
     /// Whether so much may be resent; if so it is spent.
@@ -136,6 +142,7 @@ mod tests {
     #[test]
     fn a_narrow_path_is_not_filled_with_what_is_resent() {
         let mut budget = Budget::default();
+        while budget.spend(1_200) {}
         budget.fit(Bitrate::kbps(500), 60);
         budget.earn(1_000_000);
 

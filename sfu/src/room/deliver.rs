@@ -202,6 +202,10 @@ impl Room {
             let layer = track.layers.get_mut(usize::from(source.layer));
             let Some(packet) = layer.and_then(|layer| layer.ring.get_mut(source.seq)) else { continue };
             let Some(format) = subscription.format(packet.payload_type) else { continue };
+            // What cannot be sent now may be asked for again: it does not count as sent.
+            if !down.budget.holds(packet.payload().len()) {
+                continue;
+            }
             for _ in 0..subscription.resends.allow(source.out, rtt, cx.now) {
                 if down.budget.spend(packet.payload().len()) {
                     outlet.resend(subscription, packet, &format.to, &source);
