@@ -20,6 +20,7 @@ use std::{
 use sfu::{
     io::{Advertise, Loopback, SfuConfig},
     params::Secret,
+    worker::Adaptation,
 };
 use signaling::{
     config::{AutoCreate, RemoteUnmute},
@@ -211,6 +212,10 @@ fn media(settings: &Settings) -> Result<SfuConfig, ConfigError> {
         advertise,
         socket_buffer: settings.udp_buffer.unwrap_or(default.socket_buffer),
         padding_max: default.padding_max,
+        adaptation: match settings.adapt {
+            Some(true) => Adaptation::Measured,
+            Some(false) | None => Adaptation::Off,
+        },
     })
 }
 

@@ -74,6 +74,11 @@ pub struct Settings {
     #[arg(long, env = "SABHA_UDP_BUFFER", value_name = "BYTES")]
     pub udp_buffer: Option<usize>,
 
+    /// Whether a viewer whose path is measured to carry less than is wanted gets smaller, slower or paused pictures. Not by
+    /// default yet: a device that is short of processor time looks like a narrow path. Default: false.
+    #[arg(long, env = "SABHA_ADAPT", value_name = "BOOL", action = ArgAction::Set)]
+    pub adapt: Option<bool>,
+
     /// Whether joining a room that does not exist makes it. When not, it takes CreateRoom or a token with roomCreate.
     /// Default: true.
     #[arg(long, env = "SABHA_AUTO_CREATE", value_name = "BOOL", action = ArgAction::Set)]
@@ -149,6 +154,7 @@ impl Settings {
             tcp_port: self.tcp_port.or(other.tcp_port),
             workers: self.workers.or(other.workers),
             udp_buffer: self.udp_buffer.or(other.udp_buffer),
+            adapt: self.adapt.or(other.adapt),
             auto_create: self.auto_create.or(other.auto_create),
             empty_timeout: self.empty_timeout.or(other.empty_timeout),
             departure_timeout: self.departure_timeout.or(other.departure_timeout),

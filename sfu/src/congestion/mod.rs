@@ -189,6 +189,11 @@ impl Congestion {
         self.limit = limit;
     }
 
+    /// What was commanded, whatever the path carries.
+    pub(crate) const fn limited(&self) -> Option<Bitrate> {
+        self.limit
+    }
+
     /// What the path carries.
     fn carries(&self) -> Option<Bitrate> {
         match self.heard {

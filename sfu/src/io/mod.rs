@@ -53,7 +53,7 @@ use crate::{
     event::Event,
     ids::RoomId,
     params::{Candidate, Endpoint, Protocol},
-    worker::{Certificate, WorkerConfig},
+    worker::{Adaptation, Certificate, WorkerConfig},
 };
 
 /// How the media plane is started.
@@ -73,6 +73,8 @@ pub struct SfuConfig {
     pub socket_buffer: usize,
     /// RTP padding that may be added to make packets equally long.
     pub padding_max: u8,
+    /// Whether what a path was measured to carry bounds what is sent on it.
+    pub adaptation: Adaptation,
 }
 
 impl Default for SfuConfig {
@@ -85,6 +87,7 @@ impl Default for SfuConfig {
             advertise: Advertise::Local(Loopback::Hidden),
             socket_buffer: 4 << 20,
             padding_max: WorkerConfig::default().padding_max,
+            adaptation: WorkerConfig::default().adaptation,
         }
     }
 }
@@ -231,7 +234,11 @@ impl Sfu {
                 socket,
                 local: tracked,
                 segmentation,
-                config: WorkerConfig { worker, padding_max: config.padding_max },
+                config: WorkerConfig {
+                    worker,
+                    padding_max: config.padding_max,
+                    adaptation: config.adaptation,
+                },
                 certificate: certificate.clone(),
                 tray,
                 stats: Arc::clone(&stats),

@@ -18,6 +18,7 @@ use crate::{
     forward::layers::{Flowing, Target},
     params::{Delivery, Extension, MediaKind, Shortage},
     units::Bitrate,
+    worker::Adaptation,
 };
 
 /// How often a path is shared out anew while nothing tells to.
@@ -194,7 +195,10 @@ impl Room {
             down.congestion.begin(cx.now);
         }
         down.sharing.at = Some(cx.now + INTERVAL);
-        let estimate = down.congestion.estimate();
+        let estimate = match cx.config.adaptation {
+            Adaptation::Measured => down.congestion.estimate(),
+            Adaptation::Off => down.congestion.limited(),
+        };
         down.sharing.by = estimate;
         let Some(estimate) = estimate else {
             for claim in claims.iter() {

@@ -54,11 +54,22 @@ pub struct WorkerConfig {
     /// RTP padding that may be added to make packets of one frame equally long, so that they leave as one
     /// segmented send; 0: none.
     pub padding_max: u8,
+    /// Whether what a path was measured to carry bounds what is sent on it.
+    pub adaptation: Adaptation,
+}
+
+/// Whether viewers get less where their path is measured to carry less.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Adaptation {
+    /// Pictures get smaller, slower or pause until they fit.
+    Measured,
+    /// Everything that is wanted is sent, unless a limit is commanded.
+    Off,
 }
 
 impl Default for WorkerConfig {
     fn default() -> Self {
-        Self { worker: 0, padding_max: 8 }
+        Self { worker: 0, padding_max: 8, adaptation: Adaptation::Measured }
     }
 }
 
